@@ -1,0 +1,32 @@
+/** A type as the catalogue has it, resolved as far as encoding needs. */
+export interface PgType {
+  readonly oid: number;
+  /** `pg_attribute.atttypmod`; -1 for none. */
+  readonly modifier: number;
+  /** As `format_type` prints it, for messages: `numeric(12,2)`. */
+  readonly name: string;
+  /** For an enum its labels in order; for others null. */
+  readonly labels: readonly string[] | null;
+  /** For an array the type of its elements; for others null. */
+  readonly element: PgType | null;
+}
+
+export interface PgColumn {
+  readonly name: string;
+  readonly type: PgType;
+  readonly optional: boolean;
+}
+
+/** What an update or delete says of the old row. */
+export type ReplicaIdentity = 'default' | 'full' | 'index' | 'nothing';
+
+export interface PgTable {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** In `attnum` order, dropped ones left out, as pgoutput sends them. */
+  readonly columns: readonly PgColumn[];
+  /** Columns of the primary key in key order; empty if there is none. */
+  readonly key: readonly string[];
+  readonly identity: ReplicaIdentity;
+}

@@ -1,0 +1,284 @@
+/**
+ * Every error that Millrace raises on purpose, in one table: what happened, what to do, which exit
+ * code, and what a running stage does about it. This table is the documentation of the codes.
+ *
+ * `exit`: 1 runtime, 2 configuration, 3 environment.
+ * `directive`: `retry` re-opens the stage after a back-off; `dead-letter` parks the record's key;
+ * `stop` ends the pipeline. Whatever is not in this table stops it.
+ */
+interface Code {
+  readonly meaning: string;
+  readonly remedy: string;
+  readonly exit: 1 | 2 | 3;
+  readonly directive: Directive;
+}
+
+export type Directive = 'retry' | 'dead-letter' | 'stop';
+
+export const codes = {
+  // Configuration
+  CONFIG_INVALID: {
+    meaning: 'The configuration file does not describe a pipeline.',
+    remedy: 'Correct the line shown; `millrace init` writes a commented example.',
+    exit: 2,
+    directive: 'stop',
+  },
+  CONFIG_MISSING: {
+    meaning: 'There is no configuration file.',
+    remedy: 'Run `millrace init`, or name the file with --config.',
+    exit: 2,
+    directive: 'stop',
+  },
+  USAGE: {
+    meaning: 'The command line was not understood.',
+    remedy: 'See `millrace --help`.',
+    exit: 2,
+    directive: 'stop',
+  },
+  // Broker
+  BROKER_IN_USE: {
+    meaning: 'Another process has the embedded broker open.',
+    remedy: 'Stop that process, or give this pipeline a broker path of its own.',
+    exit: 3,
+    directive: 'stop',
+  },
+  BROKER_FENCED: {
+    meaning: 'A partition or a producer was taken over by another worker.',
+    remedy: 'Nothing: the worker rejoins and goes on from the committed offset.',
+    exit: 1,
+    directive: 'retry',
+  },
+  BROKER_FULL: {
+    meaning: 'The disk of the embedded broker is full. Nothing was lost.',
+    remedy: 'Free space or shorten retention, then start again.',
+    exit: 3,
+    directive: 'stop',
+  },
+  BROKER_CORRUPT: {
+    meaning: 'The file of the embedded broker cannot be read.',
+    remedy: 'Restore it from a copy, or remove it and take a new snapshot.',
+    exit: 3,
+    directive: 'stop',
+  },
+  TOPIC_MISMATCH: {
+    meaning: 'A topic exists with other settings than the pipeline needs.',
+    remedy: 'Set `partitions` to what the topic has, or use another pipeline name.',
+    exit: 2,
+    directive: 'stop',
+  },
+  TOPIC_UNKNOWN: {
+    meaning: 'A topic does not exist.',
+    remedy: 'Check its name with `millrace plan`; `millrace run` creates what is missing.',
+    exit: 1,
+    directive: 'stop',
+  },
+  RECORD_TOO_LARGE: {
+    meaning: 'A record is larger than the broker accepts.',
+    remedy: 'Raise `broker.recordBytesMax`, or leave the column out.',
+    exit: 1,
+    directive: 'stop',
+  },
+  OFFSET_OUT_OF_RANGE: {
+    meaning: 'The next record to read is no longer in the topic.',
+    remedy: 'Take a new snapshot, or accept the gap by moving the group with an explicit reset.',
+    exit: 1,
+    directive: 'stop',
+  },
+  // Schemas
+  SCHEMA_UNKNOWN: {
+    meaning: 'A record names a schema id that the registry does not have.',
+    remedy: 'Check that the registry is the one the topic was written with.',
+    exit: 1,
+    directive: 'stop',
+  },
+  SCHEMA_INCOMPATIBLE: {
+    meaning: 'A new schema cannot be read by readers of the last one.',
+    remedy: 'Set the compatibility of the subject to NONE, or rename the column instead.',
+    exit: 1,
+    directive: 'stop',
+  },
+  RECORD_MALFORMED: {
+    meaning: 'A record is not what its topic promises.',
+    remedy: 'Look at it with `millrace inspect`; it was not written by Millrace or Debezium.',
+    exit: 1,
+    directive: 'dead-letter',
+  },
+  // Source
+  SOURCE_UNREACHABLE: {
+    meaning: 'The source database did not answer.',
+    remedy: 'Check host, port and network. The pipeline tries again by itself.',
+    exit: 3,
+    directive: 'retry',
+  },
+  SOURCE_DISCONNECTED: {
+    meaning: 'The connection to the source was lost.',
+    remedy: 'Nothing: the pipeline reconnects and goes on where it was.',
+    exit: 1,
+    directive: 'retry',
+  },
+  SOURCE_AUTH: {
+    meaning: 'The source refused the user or the password.',
+    remedy: 'Check the URL, the password and pg_hba.conf.',
+    exit: 3,
+    directive: 'stop',
+  },
+  SOURCE_WAL_LEVEL: {
+    meaning: 'The server does not write logical change records.',
+    remedy: "ALTER SYSTEM SET wal_level = 'logical'; then restart the server.",
+    exit: 3,
+    directive: 'stop',
+  },
+  SOURCE_PRIVILEGE: {
+    meaning: 'The user lacks a privilege that the source needs.',
+    remedy: 'Run the SQL shown as a superuser.',
+    exit: 3,
+    directive: 'stop',
+  },
+  SOURCE_TABLE_UNKNOWN: {
+    meaning: 'A configured table does not exist.',
+    remedy: 'Correct `source.tables`; the tables that exist are listed.',
+    exit: 2,
+    directive: 'stop',
+  },
+  SOURCE_IDENTITY: {
+    meaning: 'Updates and deletes of a table cannot be captured.',
+    remedy: 'Run the SQL shown.',
+    exit: 3,
+    directive: 'stop',
+  },
+  SLOT_IN_USE: {
+    meaning: 'Another process reads the replication slot.',
+    remedy: 'Stop it, or give this pipeline a slot of its own.',
+    exit: 3,
+    directive: 'retry',
+  },
+  SLOT_LOST: {
+    meaning: 'The replication slot is gone or was invalidated: changes are missing from it.',
+    remedy: 'Take a new snapshot with `millrace run --resnapshot`.',
+    exit: 1,
+    directive: 'stop',
+  },
+  SLOTS_EXHAUSTED: {
+    meaning: 'The server has no free replication slot or WAL sender.',
+    remedy: 'Drop one that is not needed, or raise max_replication_slots and max_wal_senders.',
+    exit: 3,
+    directive: 'stop',
+  },
+  VALUE_UNSUPPORTED: {
+    meaning: 'A value cannot be carried exactly by the type its column has on the topic.',
+    remedy: 'Exclude the column, or change its type in the source.',
+    exit: 1,
+    directive: 'stop',
+  },
+  PROTOCOL_UNEXPECTED: {
+    meaning: 'The server sent something that its protocol does not allow there.',
+    remedy: 'Report it with the server version; the place is shown.',
+    exit: 1,
+    directive: 'stop',
+  },
+  // Sink
+  SINK_IN_USE: {
+    meaning: 'Another process has the DuckDB file open.',
+    remedy: 'Close it; use `millrace query` to read while the pipeline runs.',
+    exit: 3,
+    directive: 'stop',
+  },
+  SINK_FENCED: {
+    meaning: 'Another worker has taken over a partition of this sink.',
+    remedy: 'Nothing: this worker starts again from the ledger.',
+    exit: 1,
+    directive: 'retry',
+  },
+  SINK_FULL: {
+    meaning: 'The disk of the sink is full. Nothing was lost.',
+    remedy: 'Free space, then start again.',
+    exit: 3,
+    directive: 'stop',
+  },
+  SINK_TABLE_CONFLICT: {
+    meaning: 'A table of the sink cannot hold what the topic has.',
+    remedy: 'Rename or drop the table or column shown, or choose another target.',
+    exit: 1,
+    directive: 'stop',
+  },
+  SINK_GAP: {
+    meaning: 'The topic no longer holds the offset that the sink needs next.',
+    remedy: 'Rebuild the table from the `.latest` topic, or take a new snapshot.',
+    exit: 1,
+    directive: 'stop',
+  },
+  SINK_UNREADABLE: {
+    meaning: 'The sink could not be opened.',
+    remedy: 'Check the path and its permissions.',
+    exit: 3,
+    directive: 'stop',
+  },
+  // Running
+  QUERY_FAILED: {
+    meaning: 'The query was refused.',
+    remedy: 'Correct the SQL; only reading is allowed.',
+    exit: 1,
+    directive: 'stop',
+  },
+  NOT_RUNNING: {
+    meaning: 'No pipeline answers for this configuration.',
+    remedy: 'Start it with `millrace run`.',
+    exit: 1,
+    directive: 'stop',
+  },
+  PORT_IN_USE: {
+    meaning: 'The HTTP port is taken.',
+    remedy: 'Set `http.port` to a free one, or to 0 for any.',
+    exit: 3,
+    directive: 'stop',
+  },
+  CONTENT_DIFFERS: {
+    meaning: 'Source and sink do not hold the same rows.',
+    remedy: 'The table and the first key that differs are shown.',
+    exit: 1,
+    directive: 'stop',
+  },
+  ENVIRONMENT: {
+    meaning: 'This machine cannot run the command.',
+    remedy: 'The message says what is missing.',
+    exit: 3,
+    directive: 'stop',
+  },
+} as const satisfies Record<string, Code>;
+
+export type ErrorCode = keyof typeof codes;
+
+export interface ErrorDetails {
+  /** Where: file and line, table, topic and offset. Never row values. */
+  readonly place?: string;
+  /** What was expected there. */
+  readonly expected?: string;
+  /** Replaces the remedy of the table where a better one is known, such as the SQL to run. */
+  readonly remedy?: string;
+  readonly cause?: unknown;
+}
+
+export class MillraceError extends Error {
+  override readonly name = 'MillraceError';
+  readonly code: ErrorCode;
+  readonly place: string | undefined;
+  readonly expected: string | undefined;
+  readonly remedy: string;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.place = details.place;
+    this.expected = details.expected;
+    this.remedy = details.remedy ?? codes[code].remedy;
+  }
+}
+
+/** What a stage does about an error. The retry list is the table's; unknown means stop. */
+export function directive(error: unknown): Directive {
+  return error instanceof MillraceError ? codes[error.code].directive : 'stop';
+}
+
+export function exitCode(error: unknown): number {
+  return error instanceof MillraceError ? codes[error.code].exit : 1;
+}

@@ -1,0 +1,103 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+/** Which top-level folders (or root files) each may import, besides itself and npm packages. */
+const allowed: Readonly<Record<string, readonly string[] | 'everything'>> = {
+  'errors.ts': [],
+  'log.ts': [],
+  'config.ts': ['errors.ts'],
+  schemas: ['errors.ts', 'log.ts'],
+  broker: ['schemas', 'errors.ts', 'log.ts'],
+  connectors: ['broker', 'schemas', 'errors.ts', 'log.ts'],
+  processors: ['broker', 'schemas', 'errors.ts', 'log.ts'],
+  sinks: ['broker', 'schemas', 'errors.ts', 'log.ts'],
+  runtime: [
+    'broker',
+    'connectors',
+    'processors',
+    'sinks',
+    'schemas',
+    'config.ts',
+    'errors.ts',
+    'log.ts',
+  ],
+  console: 'everything',
+  cli: 'everything',
+  'main.ts': 'everything',
+  bench: 'everything',
+  tests: 'everything',
+  'vitest.config.ts': [],
+};
+
+/** From a port's neighbours only the port's own file may be known: `connectors/connector.ts`, not `connectors/postgres/`. */
+const portsOnly: Readonly<Record<string, readonly string[]>> = {
+  connectors: ['broker'],
+  processors: ['broker'],
+  sinks: ['broker'],
+  runtime: ['broker', 'connectors', 'processors', 'sinks'],
+};
+
+const root = join(import.meta.dirname, '..');
+const files = execFileSync(
+  'git',
+  ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts'],
+  {
+    cwd: root,
+    encoding: 'utf8',
+  },
+)
+  .split('\n')
+  .filter((file) => file !== '' && existsSync(join(root, file)));
+const text = new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
+const production = files.filter((file) => !/^(tests|bench)\/|\.test\.ts$/.test(file));
+
+const top = (file: string): string => file.split('/')[0] ?? file;
+
+function importsOf(file: string): string[] {
+  const found = (text.get(file) ?? '').matchAll(/(?:from|import\()\s*'(\.[^']+)'/g);
+  return [...found].map(([, path]) => normalize(join(dirname(file), path ?? '')));
+}
+
+describe('imports', () => {
+  test.each(files.filter((file) => !file.endsWith('.test.ts')))(
+    '%s imports only what its layer may know',
+    (file) => {
+      const may = allowed[top(file)];
+      expect(may, `${top(file)} has no place in the layering`).toBeDefined();
+      if (may === undefined || may === 'everything') return;
+      const wrong = importsOf(file).filter(
+        (path) => top(path) !== top(file) && !may.includes(top(path)),
+      );
+      expect(wrong).toEqual([]);
+      const beyondPort = importsOf(file).filter(
+        (path) =>
+          top(path) !== top(file) &&
+          (portsOnly[top(file)] ?? []).includes(top(path)) &&
+          path.split('/').length > 2,
+      );
+      expect(beyondPort, 'only the port may be known, not an implementation').toEqual([]);
+    },
+  );
+
+  test('only main.ts, benchmarks and tests touch process', () => {
+    const touching = production.filter(
+      (file) =>
+        file !== 'main.ts' &&
+        /(?<![.\w'`-])process\.(?!nextTick)\w/.test(stripComments(text.get(file) ?? '')),
+    );
+    expect(touching).toEqual([]);
+  });
+
+  test('no file is named for what it is not', () => {
+    const named = files.filter((file) =>
+      /(^|\/)(utils?|common|helpers?|manager|impl|index|misc)\.ts$/.test(file),
+    );
+    expect(named).toEqual([]);
+  });
+});
+
+function stripComments(code: string): string {
+  return code.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+}
