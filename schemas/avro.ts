@@ -23,6 +23,11 @@ export type AvroPrimitive =
 
 export type AvroUnion = readonly AvroSchema[];
 
+/** `Array.isArray` does not narrow a readonly array away. */
+export function isUnion(schema: AvroSchema): schema is AvroUnion {
+  return Array.isArray(schema);
+}
+
 interface Annotations {
   readonly 'connect.name'?: string;
   readonly 'connect.version'?: number;

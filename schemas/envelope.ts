@@ -1,4 +1,11 @@
-import { avroFullName, avroName, type AvroField, type AvroNamed, type AvroSchema } from './avro.ts';
+import {
+  avroFullName,
+  avroName,
+  isUnion,
+  type AvroField,
+  type AvroNamed,
+  type AvroSchema,
+} from './avro.ts';
 import { avroOf, type SemanticType } from './semantic.ts';
 
 /** A table as it appears on topics: what the key and value schemas are made of. */
@@ -129,8 +136,7 @@ function columnFields(columns: readonly ColumnShape[]): AvroField[] {
   const defined = new Set<string>();
   const once = (schema: AvroSchema): AvroSchema => {
     if (typeof schema === 'string') return schema;
-    if (Array.isArray(schema)) return schema.map(once);
-    if (!('type' in schema)) return schema;
+    if (isUnion(schema)) return schema.map(once);
     if (schema.type === 'array') return { ...schema, items: once(schema.items) };
     if (schema.type !== 'record') return schema;
     const fullName = `${schema.namespace}.${schema.name}`;

@@ -1,4 +1,4 @@
-import type { AvroAnnotated, AvroNamed, AvroSchema } from './avro.ts';
+import { isUnion, type AvroAnnotated, type AvroNamed, type AvroSchema } from './avro.ts';
 
 /**
  * The type system between source and sink: Debezium's semantic types. A source maps its types to
@@ -151,7 +151,7 @@ const NAMED: Readonly<Record<string, SemanticType>> = {
 /** The semantic type of a (non-null) Avro schema; null where we know none, then only its Avro shape is known. */
 export function semanticOf(schema: AvroSchema): SemanticType | null {
   if (typeof schema === 'string') return PRIMITIVES[schema] ?? NAMED[schema] ?? null;
-  if (!isPlain(schema)) return null;
+  if (isUnion(schema)) return null;
   const name = schema['connect.name'];
   if (name === DECIMAL && schema.type === 'bytes') {
     const known = schema['connect.parameters']?.['connect.decimal.precision'];
@@ -173,15 +173,7 @@ export function semanticOf(schema: AvroSchema): SemanticType | null {
   return PRIMITIVES[schema.type] ?? null;
 }
 
-function isPlain(
-  schema: AvroSchema,
-): schema is Exclude<AvroSchema, string | readonly AvroSchema[]> {
-  return typeof schema === 'object' && !Array.isArray(schema);
-}
-
 /** The one branch of an optional union that is not null; the schema itself if it is no union. */
 export function nonNull(schema: AvroSchema): AvroSchema {
-  if (!Array.isArray(schema)) return schema;
-  const branches: readonly AvroSchema[] = schema;
-  return branches.find((branch) => branch !== 'null') ?? 'null';
+  return isUnion(schema) ? (schema.find((branch) => branch !== 'null') ?? 'null') : schema;
 }
