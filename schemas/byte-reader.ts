@@ -1,8 +1,8 @@
 /**
  * A read position over a buffer, and the Avro primitives that come out of it.
  *
- * Reading past the end yields a {@link RangeError}-free `NaN`-free failure: callers that read bytes
- * they did not write check `position <= end` after a whole value (see `EnvelopeReader`).
+ * It does not check for the end: whoever reads bytes that others wrote compares `position` with the end
+ * after a whole value, as `EnvelopeReader` does.
  */
 export class ByteReader {
   bytes: Buffer;
