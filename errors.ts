@@ -29,6 +29,12 @@ export const codes = {
     exit: 2,
     directive: 'stop',
   },
+  CONFIG_EXISTS: {
+    meaning: 'There is a configuration file already.',
+    remedy: 'Give another name with --config, or overwrite it with --force.',
+    exit: 2,
+    directive: 'stop',
+  },
   USAGE: {
     meaning: 'The command line was not understood.',
     remedy: 'See `millrace --help`.',
@@ -52,6 +58,12 @@ export const codes = {
     meaning: 'The disk of the embedded broker is full. Nothing was lost.',
     remedy: 'Free space or shorten retention, then start again.',
     exit: 3,
+    directive: 'stop',
+  },
+  BROKER_CLOSED: {
+    meaning: 'Something still used the embedded broker after it was closed.',
+    remedy: 'Report it with the log: a stage outlived its pipeline.',
+    exit: 1,
     directive: 'stop',
   },
   BROKER_CORRUPT: {
@@ -94,6 +106,12 @@ export const codes = {
   SCHEMA_INCOMPATIBLE: {
     meaning: 'A new schema cannot be read by readers of the last one.',
     remedy: 'Set the compatibility of the subject to NONE, or rename the column instead.',
+    exit: 1,
+    directive: 'stop',
+  },
+  SCHEMA_INVALID: {
+    meaning: 'A schema is not valid Avro.',
+    remedy: 'Correct the part shown.',
     exit: 1,
     directive: 'stop',
   },
@@ -146,6 +164,48 @@ export const codes = {
     exit: 3,
     directive: 'stop',
   },
+  SOURCE_TLS: {
+    meaning: 'The encrypted connection to the source could not be made.',
+    remedy: 'Check sslmode and sslrootcert; the reason is shown.',
+    exit: 3,
+    directive: 'stop',
+  },
+  SOURCE_VERSION: {
+    meaning: 'The source is too old.',
+    remedy: 'Upgrade the server to a version that is supported.',
+    exit: 3,
+    directive: 'stop',
+  },
+  POSITION_INVALID: {
+    meaning: 'The stored position does not belong to this source.',
+    remedy: 'Give the pipeline a name of its own, or take a new snapshot with `--resnapshot`.',
+    exit: 2,
+    directive: 'stop',
+  },
+  PUBLICATION_LOST: {
+    meaning: 'The publication is gone: changes made since cannot be decoded.',
+    remedy: 'Take a new snapshot with `millrace run --resnapshot`.',
+    exit: 1,
+    directive: 'stop',
+  },
+  SOURCE_FORMAT: {
+    meaning: 'A column appeared whose values must come in another form than the stream has.',
+    remedy: 'Nothing: the stream is opened again in text form.',
+    exit: 1,
+    directive: 'retry',
+  },
+  SOURCE_TABLE_CHANGED: {
+    meaning: 'A table was changed so that its earlier changes can no longer be read rightly.',
+    remedy: 'Take a new snapshot with `millrace run --resnapshot`.',
+    exit: 1,
+    directive: 'stop',
+  },
+  SLOT_FOREIGN: {
+    meaning: 'The replication slot belongs to another program or another database.',
+    remedy: 'Give this pipeline a slot of its own with `source.slot`.',
+    exit: 2,
+    directive: 'stop',
+  },
   SLOT_IN_USE: {
     meaning: 'Another process reads the replication slot.',
     remedy: 'Stop it, or give this pipeline a slot of its own.',
@@ -174,6 +234,13 @@ export const codes = {
     meaning: 'The server sent something that its protocol does not allow there.',
     remedy: 'Report it with the server version; the place is shown.',
     exit: 1,
+    directive: 'stop',
+  },
+  // Processor
+  STATE_UNUSABLE: {
+    meaning: 'The directory for disposable state cannot be written or read. Nothing was lost.',
+    remedy: 'Free space or correct its permissions; it holds nothing that must be kept.',
+    exit: 3,
     directive: 'stop',
   },
   // Sink
@@ -226,10 +293,22 @@ export const codes = {
     exit: 1,
     directive: 'stop',
   },
+  PIPELINE_ENDED: {
+    meaning: 'The process that runs the pipeline has ended by itself.',
+    remedy: 'Its log says why.',
+    exit: 1,
+    directive: 'stop',
+  },
   PORT_IN_USE: {
     meaning: 'The HTTP port is taken.',
     remedy: 'Set `http.port` to a free one, or to 0 for any.',
     exit: 3,
+    directive: 'stop',
+  },
+  DRAIN_TIMEOUT: {
+    meaning: 'The pipeline did not stop in time. Nothing was lost; the next start goes on.',
+    remedy: 'Raise `drainTimeout` if batches take longer than that.',
+    exit: 1,
     directive: 'stop',
   },
   CONTENT_DIFFERS: {

@@ -1,5 +1,6 @@
 import { ByteWriter } from '../schemas/byte-writer.ts';
 import type { Offset } from './broker.ts';
+import { isHeaderName } from './header-name.ts';
 
 /**
  * Records of one partition, packed one after another in one buffer: what is published, stored,
@@ -94,6 +95,16 @@ export class RecordWriter {
     this.#valueStart = out.position;
   }
 
+  /** Begins a record with the head and the key of the one a cursor stands on; the value is to be written next. */
+  startLike(cursor: RecordCursor): void {
+    const { out } = this;
+    this.#start = out.position;
+    this.#headers = 0;
+    out.raw(cursor.bytes, cursor.start, cursor.valueStart);
+    out.bytes.writeUInt32LE(this.count, this.#start + 4);
+    this.#valueStart = out.position;
+  }
+
   endValue(): void {
     this.out.bytes.writeInt32LE(this.out.position - this.#valueStart, this.#start + 32);
   }
@@ -113,6 +124,20 @@ export class RecordWriter {
     if (value !== null) out.raw(value);
   }
 
+  /** Copies the headers of the record a cursor stands on, but for those of one name. */
+  headersLike(cursor: RecordCursor, except: Uint8Array): void {
+    const { bytes, end } = cursor;
+    for (let at = cursor.valueStart + Math.max(cursor.valueLength, 0); at < end;) {
+      const nameEnd = at + 2 + bytes.readUInt16LE(at);
+      const next = nameEnd + 4 + Math.max(bytes.readInt32LE(nameEnd), 0);
+      if (!isHeaderName(bytes, at, except)) {
+        this.out.raw(bytes, at, next);
+        this.#headers++;
+      }
+      at = next;
+    }
+  }
+
   finish(): void {
     const { bytes, position } = this.out;
     bytes.writeUInt16LE(this.#headers, this.#start + 26);
@@ -126,6 +151,16 @@ export class RecordWriter {
     this.out.raw(cursor.bytes, cursor.start, cursor.end);
     this.out.bytes.writeUInt32LE(this.count, at + 4);
     this.count++;
+  }
+
+  /** Copies records that follow each other: `bytes[start, end)`. */
+  copyRun(bytes: Buffer, start: number, end: number): void {
+    const { out } = this;
+    let at = out.position;
+    out.raw(bytes, start, end);
+    for (; at < out.position; at += 4 + out.bytes.readUInt32LE(at)) {
+      out.bytes.writeUInt32LE(this.count++, at + 4);
+    }
   }
 
   add(record: PlainRecord): void {
@@ -178,6 +213,9 @@ export class RecordCursor {
   valueStart = 0;
   /** -1 for a null value. */
   valueLength = 0;
+  /** Where {@link findHeader} found a value; length -1 for null. */
+  headerStart = 0;
+  headerLength = 0;
   #limit: number;
 
   constructor(bytes: Buffer, limit: number = bytes.length) {
@@ -200,6 +238,15 @@ export class RecordCursor {
     this.keyStart = at + HEAD_BYTES;
     this.valueStart = this.keyStart + (this.keyLength > 0 ? this.keyLength : 0);
     return true;
+  }
+
+  /** Stands on the record that starts at `start` of other bytes: one cursor serves for all. */
+  stand(bytes: Buffer, start: number): this {
+    this.bytes = bytes;
+    this.#limit = bytes.length;
+    this.end = start;
+    this.next();
+    return this;
   }
 
   get timestamp(): number {
@@ -237,6 +284,23 @@ export class RecordCursor {
       const size = bytes.readInt32LE(nameEnd);
       at = nameEnd + 4 + (size > 0 ? size : 0);
       found.push({ name, value: size < 0 ? null : bytes.subarray(nameEnd + 4, at) });
+    }
+    return found;
+  }
+
+  /** Looks for the last header of that name without making an object, for hot paths. */
+  findHeader(name: Uint8Array): boolean {
+    const { bytes, end } = this;
+    let found = false;
+    for (let at = this.valueStart + Math.max(this.valueLength, 0); at < end;) {
+      const nameEnd = at + 2 + bytes.readUInt16LE(at);
+      const size = bytes.readInt32LE(nameEnd);
+      if (isHeaderName(bytes, at, name)) {
+        this.headerStart = nameEnd + 4;
+        this.headerLength = size;
+        found = true;
+      }
+      at = nameEnd + 4 + Math.max(size, 0);
     }
     return found;
   }

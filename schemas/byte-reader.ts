@@ -36,16 +36,16 @@ export class ByteReader {
       this.position = at;
       return (low >>> 1) ^ -(low & 1);
     }
-    let unsigned = low;
-    let scale = 2 ** 28;
+    // Half of the zigzag number, added up without its lowest bit (the sign): the whole of it may have
+    // 54 bits, which a float does not hold.
+    let half = low >>> 1;
+    let scale = 2 ** 27;
     while (byte > 0x7f) {
       byte = bytes[at++] as number;
-      unsigned += (byte & 0x7f) * scale;
+      half += (byte & 0x7f) * scale;
       scale *= 128;
     }
     this.position = at;
-    // The lowest bit of zigzag is the sign; it sits in `low`, where it is exact.
-    const half = (unsigned - (low & 1)) / 2;
     return low & 1 ? -half - 1 : half;
   }
 

@@ -44,16 +44,16 @@ export class ByteWriter {
   raw(source: Uint8Array, start = 0, end = source.length): void {
     const size = end - start;
     this.reserve(size);
-    // Below some 40 bytes a loop is quicker than the call into native code.
-    if (size < 40) {
+    // A whole array goes in at a fixed price of some 15 ns, a part of one needs a view first (45 ns); a
+    // loop takes 1.2 ns per byte.
+    if (size >= 12 && size === source.length) this.bytes.set(source, this.position);
+    else if (size < 32) {
       const { bytes } = this;
       let to = this.position;
       for (let from = start; from < end; from++) bytes[to++] = source[from] as number;
     } else {
-      this.bytes.set(
-        start === 0 && end === source.length ? source : source.subarray(start, end),
-        this.position,
-      );
+      const part = new Uint8Array(source.buffer, source.byteOffset + start, size);
+      this.bytes.set(part, this.position);
     }
     this.position += size;
   }

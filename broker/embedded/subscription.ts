@@ -1,0 +1,151 @@
+import { MillraceError } from '../../errors.ts';
+import type { RecordBatch, Subscription, TopicPartition } from '../broker.ts';
+import type { Assignment, Group, Member } from './group.ts';
+import type { PartitionLog } from './partition-log.ts';
+import { PartitionReader, type TakeBounds } from './partition-reader.ts';
+import type { SegmentTable } from './segment-table.ts';
+
+/** Upper bound of one delivery unless the subscriber names another. */
+export const DELIVERY_BYTES_MAX = 4 * 1024 * 1024;
+
+/** What a subscription needs of the broker. */
+export interface SubscriptionSource {
+  readonly table: SegmentTable;
+  /** Aborts when the broker is closed. */
+  readonly closed: AbortSignal;
+}
+
+/** A member of a group, from joining to leaving it; see `Broker.subscribe`. */
+export async function* deliveries(
+  group: Group,
+  { subscription, signal, source }: Joining,
+): AsyncGenerator<readonly RecordBatch[]> {
+  using awaited = new Wake(AbortSignal.any([signal, source.closed]));
+  const member: Member = {
+    topics: new Set<string>(subscription.topics),
+    wake: () => awaited.wake(),
+  };
+  group.join(member);
+  try {
+    for (let turn = 0; !signal.aborted; turn++) {
+      if (source.closed.aborted) {
+        throw new MillraceError('BROKER_CLOSED', 'The broker was closed under a subscription.');
+      }
+      await takeOver(group, member, { subscription, source });
+      if (signal.aborted) return;
+      const delivery = await next(group, member, {
+        turn,
+        bytesMax: subscription.bytesMax ?? DELIVERY_BYTES_MAX,
+      });
+      if (delivery.length > 0) yield delivery;
+      else await awaited.woken();
+    }
+  } finally {
+    group.leave(member);
+  }
+}
+
+export interface Joining {
+  readonly subscription: Subscription;
+  readonly signal: AbortSignal;
+  readonly source: SubscriptionSource;
+}
+
+/** Hands on what the member is to lose, takes what it is to get, and finds where each starts. */
+async function takeOver(
+  group: Group,
+  member: Member,
+  { subscription, source }: Omit<Joining, 'signal'>,
+): Promise<void> {
+  const losing = group.losing(member);
+  if (losing.length > 0) {
+    await subscription.revoked?.(losing.map(({ log }) => named(log)));
+    group.release(losing);
+  }
+  const claimed = group.claim(member);
+  const starts =
+    claimed.length === 0 ? [] : await subscription.assigned?.(claimed.map(({ log }) => named(log)));
+  for (const assignment of group.heldBy(member)) {
+    if (assignment.reader !== null) continue;
+    const { log } = assignment;
+    // A seek has the last word, also while `assigned` was running.
+    const chosen = assignment.sought ? undefined : starts?.find(isOf(log))?.next;
+    const next = chosen ?? group.committed.get(log) ?? log.start;
+    const who = `group ${group.name}`;
+    assignment.reader = new PartitionReader(source.table, log, { next, who });
+  }
+}
+
+const isOf = (log: PartitionLog) => (other: TopicPartition) =>
+  other.topic === log.topic && other.partition === log.partition;
+
+/** One batch of each partition that has records, shared out fairly; another begins each turn. */
+async function next(
+  group: Group,
+  member: Member,
+  { turn, bytesMax }: { turn: number; bytesMax: number },
+): Promise<readonly RecordBatch[]> {
+  const behind = group.heldBy(member).filter(({ reader }) => reader?.behind === true);
+  const batches: RecordBatch[] = [];
+  let most = bytesMax;
+  for (let index = 0; index < behind.length && most > 0; index++) {
+    const assignment = behind[(index + turn) % behind.length] as Assignment;
+    const wanted = Math.ceil(most / (behind.length - index));
+    const batch = await batchOf(group, assignment, {
+      wanted,
+      most,
+      mayCut: batches.length === 0,
+      limit: assignment.log.end,
+    });
+    if (batch === null) continue;
+    batches.push(batch);
+    most -= batch.bytes;
+  }
+  return batches;
+}
+
+async function batchOf(
+  group: Group,
+  assignment: Assignment,
+  bounds: TakeBounds,
+): Promise<RecordBatch | null> {
+  const { log, generation } = assignment;
+  const taken = (await assignment.reader?.take(bounds)) ?? null;
+  // A seek while we were reading: what was read is not what the group wants next.
+  if (taken === null || !group.isCurrent(assignment, generation)) return null;
+  const { segments, count, bytes, next } = taken;
+  const consumed = { ...named(log), group: group.name, next, generation };
+  return { ...named(log), segments, count, bytes, consumed };
+}
+
+const named = ({ topic, partition }: PartitionLog) => ({ topic, partition });
+
+/** A wake-up that is not lost if it comes before the wait. */
+class Wake implements Disposable {
+  readonly #signal: AbortSignal;
+  readonly #wake = (): void => this.wake();
+  #pending = false;
+  #resolve: (() => void) | null = null;
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener('abort', this.#wake);
+  }
+
+  wake(): void {
+    this.#pending = true;
+    this.#resolve?.();
+  }
+
+  async woken(): Promise<void> {
+    if (!this.#pending && !this.#signal.aborted) {
+      await new Promise<void>((resolve) => (this.#resolve = resolve));
+      this.#resolve = null;
+    }
+    this.#pending = false;
+  }
+
+  [Symbol.dispose](): void {
+    this.#signal.removeEventListener('abort', this.#wake);
+  }
+}
