@@ -29,4 +29,6 @@ export interface PgTable {
   /** Columns of the primary key in key order; empty if there is none. */
   readonly key: readonly string[];
   readonly identity: ReplicaIdentity;
+  /** Columns of the replica identity, where it is known: old rows have these (all, if it is full). */
+  readonly identityColumns?: readonly string[];
 }
