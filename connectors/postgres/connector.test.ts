@@ -1,0 +1,72 @@
+import { afterAll, beforeAll } from 'vitest';
+import { connectorConformance, type ConnectorWorld } from '../../tests/conformance/connector.ts';
+import { hasPostgres15, startPostgres, type TestPostgres } from '../../tests/support/postgres.ts';
+import { MemoryRegistry } from '../../tests/support/recorded-stream.ts';
+import { silent } from '../../log.ts';
+import { postgresConnector } from './connector.ts';
+
+let server: TestPostgres;
+let older: TestPostgres | null = null;
+
+beforeAll(async () => {
+  server = await startPostgres();
+  older = hasPostgres15 ? await startPostgres({ version: 15 }) : null;
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  await older?.[Symbol.asyncDispose]();
+});
+
+async function world(on: TestPostgres | null): Promise<ConnectorWorld> {
+  if (on === null) throw new Error('PostgreSQL 15 is not installed here');
+  const database = await on.createDatabase();
+  await database.query('CREATE TABLE items (id int PRIMARY KEY, name text)');
+  const registry = new MemoryRegistry();
+  return {
+    registry,
+    table: 'public.items',
+    open: (bounds = {}) =>
+      postgresConnector({
+        pipeline: 'conformance',
+        url: database.url,
+        tables: ['public.items'],
+        prefix: 'test',
+        partitions: 1,
+        version: '0.0.0',
+        registry,
+        log: silent,
+        statusIntervalMs: 50,
+        reconnectMs: 20,
+        ...(bounds.batchRowsMax === undefined ? {} : { batchRowsMax: bounds.batchRowsMax }),
+        ...(bounds.rowsPerRange === undefined ? {} : { snapshotRowsPerRange: bounds.rowsPerRange }),
+      }),
+    write: async (items) => {
+      await database.query('BEGIN');
+      const gone = items.filter(([, name]) => name === null).map(([id]) => id);
+      const there = items.filter(([, name]) => name !== null);
+      await database.query('DELETE FROM items WHERE id = ANY($1)', [gone]);
+      await database.query(
+        `INSERT INTO items SELECT * FROM unnest($1::int[], $2::text[])
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name`,
+        [there.map(([id]) => id), there.map(([, name]) => name)],
+      );
+      await database.query('COMMIT');
+    },
+    contents: async () => {
+      const rows = await database.query('SELECT id, name FROM items');
+      return new Map(
+        rows.map(({ id, name }) => [JSON.stringify({ id }), JSON.stringify({ id, name })]),
+      );
+    },
+    acknowledged: async () => {
+      const [slot] = await database.query(
+        'SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE database = current_database()',
+      );
+      return String(slot?.['confirmed_flush_lsn']);
+    },
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  };
+}
+
+connectorConformance('postgres 18', () => world(server));
+if (hasPostgres15) connectorConformance('postgres 15', () => world(older));

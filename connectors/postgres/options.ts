@@ -1,0 +1,80 @@
+import type { Log } from '../../log.ts';
+import type { SchemaRegistry } from '../../schemas/registry.ts';
+import type { SnapshotProgress } from './snapshot-progress.ts';
+
+/** What a user may set. Everything but `tables`, `prefix` and the place of the server has a default. */
+export interface PostgresOptions {
+  /** Name of the pipeline: the default slot and publication are `millrace_<pipeline>`. */
+  readonly pipeline: string;
+  /** `postgres://user:password@host:port/database?sslmode=…`; the fields below go over it. */
+  readonly url?: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly user?: string;
+  readonly password?: string;
+  readonly database?: string;
+  readonly sslmode?: SslMode;
+  /** PG* variables, for what neither the URL nor the fields say. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** `schema.table`; `*` stands for any characters in either part. */
+  readonly tables: readonly string[];
+  readonly slot?: string;
+  readonly publication?: string;
+  /** First part of every topic name. */
+  readonly prefix: string;
+  /** Partitions of each raw topic. */
+  readonly partitions: number;
+  /** A null value after each delete, as Debezium does. Default true. */
+  readonly tombstones?: boolean;
+  /** Version of Millrace, for the `source` block. */
+  readonly version: string;
+  /** A batch is delivered when it holds this much, or less when it is asked for earlier. Default 8 MiB. */
+  readonly batchBytesMax?: number;
+  /** The same in changes. Default 100,000. */
+  readonly batchRowsMax?: number;
+  /** Rows that a restart in the middle of the snapshot may read again. Default 100,000. */
+  readonly snapshotRowsPerRange?: number;
+  /** How often the server is told how far we are. Default 1,000. */
+  readonly statusIntervalMs?: number;
+  /** How often a position is published while nothing of ours happens. Default 5,000. */
+  readonly idlePositionIntervalMs?: number;
+  /** First and longest wait before a lost connection is opened again. Defaults 100 and 30,000. */
+  readonly reconnectMs?: number;
+  readonly reconnectMsMax?: number;
+  readonly connectTimeoutMs?: number;
+  /** A server that says nothing for so long, though asked, counts as lost. Default 60,000. */
+  readonly silenceMsMax?: number;
+  readonly onProgress?: (progress: SnapshotProgress) => void;
+  readonly registry: SchemaRegistry;
+  readonly log: Log;
+}
+
+export type SslMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+
+const defaults = {
+  tombstones: true,
+  batchBytesMax: 8 * 1024 * 1024,
+  batchRowsMax: 100_000,
+  snapshotRowsPerRange: 100_000,
+  statusIntervalMs: 1_000,
+  idlePositionIntervalMs: 5_000,
+  reconnectMs: 100,
+  reconnectMsMax: 30_000,
+  connectTimeoutMs: 10_000,
+  silenceMsMax: 60_000,
+};
+
+export type ResolvedOptions = PostgresOptions &
+  Required<Pick<PostgresOptions, keyof typeof defaults | 'slot' | 'publication'>>;
+
+export function resolveOptions(options: PostgresOptions): ResolvedOptions {
+  // A slot name may hold a-z, 0-9 and _ only, at most 63 of them (PostgreSQL, "Replication Slots").
+  const own = `millrace_${options.pipeline.toLowerCase().replaceAll(/[^a-z0-9_]/g, '_')}`.slice(
+    0,
+    63,
+  );
+  const given = Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as unknown as PostgresOptions;
+  return { ...defaults, slot: own, publication: own, ...given };
+}

@@ -1,0 +1,97 @@
+import { MillraceError } from '../../errors.ts';
+import type { CataloguedTable } from './catalogue.ts';
+import type { Connection } from './connection.ts';
+import { quoteName, quoteTable, type Server } from './server.ts';
+
+/** What must be done so that the publication covers the captured tables: SQL, empty if nothing. */
+export interface PublicationPlan {
+  readonly exists: boolean;
+  readonly statements: readonly string[];
+}
+
+interface PublicationRow {
+  owned: boolean;
+  all_tables: boolean;
+  via_root: boolean;
+  complete: boolean;
+  /** Named one by one, and all that it covers, as quoted `schema.table`. */
+  named: string[];
+  covered: string[];
+}
+
+/**
+ * Compares the publication with the tables and says what would mend it. Tables that it names and we do
+ * not capture are dropped from it, if it is ours; of somebody else's publication they are ignored when
+ * they come. Throws `SOURCE_PRIVILEGE` if we may not do what is needed, with the SQL.
+ */
+export async function planPublication(
+  connection: Connection,
+  about: {
+    readonly name: string;
+    readonly tables: readonly CataloguedTable[];
+    readonly server: Server;
+  },
+): Promise<PublicationPlan> {
+  const { name, tables, server } = about;
+  const quoted = quoteName(name);
+  const wanted = tables.map(({ table }) => quoteTable(table));
+  const notOurs = tables.filter((one) => !one.owned && !server.superuser);
+  const found = await publication(connection, name);
+  if (found === null) {
+    const sql = `CREATE PUBLICATION ${quoted} FOR TABLE ${wanted.join(', ')} WITH (publish_via_partition_root = true)`;
+    if (!server.mayCreate || notOurs.length > 0) {
+      throw refused(`may not create the publication ${name}`, server, [sql]);
+    }
+    return { exists: false, statements: [sql] };
+  }
+  const missing = wanted.filter((table) => !found.covered.includes(table));
+  const settings = [
+    ...(found.complete ? [] : [`publish = 'insert, update, delete, truncate'`]),
+    ...(found.via_root || !tables.some((one) => one.partitioned)
+      ? []
+      : ['publish_via_partition_root = true']),
+  ];
+  const statements = [
+    ...(settings.length === 0 ? [] : [`ALTER PUBLICATION ${quoted} SET (${settings.join(', ')})`]),
+    ...(missing.length === 0
+      ? []
+      : [`ALTER PUBLICATION ${quoted} ADD TABLE ${missing.join(', ')}`]),
+  ];
+  const addsForeign = notOurs.some(({ table }) => missing.includes(quoteTable(table)));
+  if (statements.length > 0 && (!found.owned || addsForeign)) {
+    throw refused(`may not change the publication ${name}`, server, statements);
+  }
+  const surplus = found.named.filter((table) => !wanted.includes(table));
+  if (found.owned && !found.all_tables && surplus.length > 0) {
+    statements.push(`ALTER PUBLICATION ${quoted} DROP TABLE ${surplus.join(', ')}`);
+  }
+  return { exists: true, statements };
+}
+
+async function publication(connection: Connection, name: string): Promise<PublicationRow | null> {
+  const rows = await connection.rows<PublicationRow>(
+    `SELECT pg_has_role(p.pubowner, 'USAGE') AS owned, p.puballtables AS all_tables,
+       p.pubviaroot AS via_root,
+       p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AS complete,
+       coalesce((SELECT json_agg(format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""')))
+         FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.prpubid = p.oid), '[]') AS named,
+       coalesce((SELECT json_agg(DISTINCT format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""')))
+         FROM pg_publication_tables t
+         JOIN pg_namespace own ON own.nspname = t.schemaname
+         JOIN pg_class leaf ON leaf.relname = t.tablename AND leaf.relnamespace = own.oid,
+         LATERAL (SELECT leaf.oid AS relid UNION SELECT relid FROM pg_partition_ancestors(leaf.oid)) a
+         JOIN pg_class c ON c.oid = a.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE t.pubname = p.pubname), '[]') AS covered
+     FROM pg_publication p WHERE p.pubname = $1`,
+    [name],
+  );
+  return rows[0] ?? null;
+}
+
+function refused(what: string, server: Server, statements: readonly string[]): MillraceError {
+  return new MillraceError('SOURCE_PRIVILEGE', `The role ${server.user} ${what}.`, {
+    expected: 'CREATE on the database and ownership of the tables, or a publication made for us',
+    remedy: `As a superuser: ${statements.join('; ')};`,
+  });
+}

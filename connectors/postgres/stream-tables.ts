@@ -1,0 +1,70 @@
+import { MillraceError } from '../../errors.ts';
+import type { OutgoingBuffer } from '../../broker/outgoing-buffer.ts';
+import { cataloguedTable } from './catalogue.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionSettings } from './connection-settings.ts';
+import type { ResolvedOptions } from './options.ts';
+import type { Relation } from './pgoutput.ts';
+import { tableOfRelation } from './relation.ts';
+import { openTableEncoder, type TableEncoder } from './table-encoder.ts';
+import { tableFilter, type TableFilter } from './table-filter.ts';
+import type { PgTable } from './table.ts';
+import { codecOf } from './types/codec-of.ts';
+
+/** Whether all columns can come in their binary form. */
+export function isBinarySafe(table: PgTable): boolean {
+  return table.columns.every(({ type }) => codecOf(type).binarySafe);
+}
+
+/** Finds out about the tables that a stream describes. */
+export class StreamTables {
+  /** Whether the stream asks for values in their binary form. */
+  readonly binary: boolean;
+  readonly #settings: ConnectionSettings;
+  readonly #options: ResolvedOptions;
+  readonly #filter: TableFilter;
+  readonly #signal: AbortSignal;
+  /** As the catalogue was when the stream was opened; each is good for its first description. */
+  readonly #known: Map<number, PgTable>;
+
+  constructor(
+    about: {
+      readonly settings: ConnectionSettings;
+      readonly options: ResolvedOptions;
+      readonly tables: readonly PgTable[];
+      readonly binary: boolean;
+    },
+    signal: AbortSignal,
+  ) {
+    this.binary = about.binary;
+    this.#settings = about.settings;
+    this.#options = about.options;
+    this.#filter = tableFilter(about.options.tables);
+    this.#known = new Map(about.tables.map((table) => [table.oid, table]));
+    this.#signal = signal;
+  }
+
+  /** Null if the table is not captured. Throws `SOURCE_FORMAT` if it cannot come over a binary stream. */
+  async encoderOf(relation: Relation, buffer: OutgoingBuffer): Promise<TableEncoder | null> {
+    if (!this.#filter.matches(relation.schema, relation.name)) return null;
+    const table = tableOfRelation(relation, await this.#look(relation.oid));
+    if (this.binary && !isBinarySafe(table)) {
+      throw new MillraceError('SOURCE_FORMAT', 'A table got a column that must come as text.', {
+        place: `${relation.schema}.${relation.name}`,
+      });
+    }
+    const { registry, prefix, partitions, tombstones, version } = this.#options;
+    const { database } = this.#settings;
+    const context = { registry, buffer, prefix, database, partitions, tombstones, version };
+    return openTableEncoder(table, context);
+  }
+
+  /** DDL is rare: a connection for each look costs less than one that is kept for ever. */
+  async #look(oid: number): Promise<PgTable | null> {
+    const known = this.#known.get(oid);
+    this.#known.delete(oid);
+    if (known !== undefined) return known;
+    await using connection = await Connection.open(this.#settings, this.#signal);
+    return (await cataloguedTable(connection, oid))?.table ?? null;
+  }
+}

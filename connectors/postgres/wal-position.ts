@@ -1,0 +1,72 @@
+import { MillraceError } from '../../errors.ts';
+import { position, type Position } from '../connector.ts';
+
+/**
+ * A position of this connector:
+ *
+ * ```
+ *   000000000193f2a8.ffffffff                  all of the transaction that commits at this LSN
+ *   000000000193f2a8.00000005                  its first five changes
+ *   000000000193f2a7.00000002;snapshot={…}     before the stream: the snapshot's second range is done
+ * ```
+ *
+ * Fixed width, so that the order of the text is the order of commits. The stream of a slot starts with
+ * the first commit at or after its consistent point; the snapshot holds everything before, so while it
+ * is read the position stands just before that point, counting finished ranges where a transaction has
+ * its ordinal, and ends on `ffffffff`: complete.
+ */
+export interface WalPosition {
+  readonly commitLsn: bigint;
+  readonly ordinal: number;
+  /** Present while the snapshot is unfinished. */
+  readonly snapshot: SnapshotState | null;
+}
+
+/** What an unfinished snapshot has published. Key values travel in it: it is never logged. */
+export interface SnapshotState {
+  /** Version of every snapshot row: the restart LSN of the slot when it was made, in hex. */
+  readonly version: string;
+  /** `pg_current_snapshot()` under which it began. */
+  readonly seen: string;
+  /** Tables (of a keyless partitioned table its partitions) that are finished. */
+  readonly done: readonly string[];
+  /** The one being read, and its last finished range's end: key columns as text, or the next page. */
+  readonly table: string | null;
+  readonly after: readonly string[] | null;
+}
+
+export const COMPLETE = 0xffff_ffff;
+
+export function formatPosition(at: WalPosition): Position {
+  const text = `${hex(at.commitLsn, 16)}.${hex(BigInt(at.ordinal), 8)}`;
+  return position(at.snapshot === null ? text : `${text};snapshot=${JSON.stringify(at.snapshot)}`);
+}
+
+/** Throws `POSITION_INVALID` if it is not one of ours. */
+export function parsePosition(text: Position): WalPosition {
+  const found = /^([0-9a-f]{16})\.([0-9a-f]{8})(?:;snapshot=(\{.*\}))?$/s.exec(text);
+  if (found === null) {
+    throw new MillraceError('POSITION_INVALID', 'The stored position is not one of Postgres.', {
+      expected: '<commit LSN, 16 hex digits>.<ordinal, 8 hex digits>',
+    });
+  }
+  const [, lsn, ordinal, snapshot] = found;
+  return {
+    commitLsn: BigInt(`0x${lsn}`),
+    ordinal: Number.parseInt(ordinal ?? '', 16),
+    snapshot: snapshot === undefined ? null : (JSON.parse(snapshot) as SnapshotState),
+  };
+}
+
+/**
+ * What the server may forget when everything up to here is durable. A slot streams commits whose record
+ * starts at or after its confirmed LSN, so one byte past the start of a commit record means "this one is
+ * done", and the commit itself means "send it again".
+ */
+export function flushLsn(at: WalPosition): bigint {
+  return at.ordinal === COMPLETE || at.snapshot !== null ? at.commitLsn + 1n : at.commitLsn;
+}
+
+function hex(value: bigint, digits: number): string {
+  return value.toString(16).padStart(digits, '0');
+}
