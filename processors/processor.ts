@@ -15,6 +15,11 @@ export interface Processed {
   readonly outgoing: readonly Outgoing[];
   /** The offsets that are safe to commit with it: at most what came in, less if something is held. */
   readonly consumed: readonly Consumed[];
+  /**
+   * True if records were left for the next call only because the result would have become too large:
+   * publish this one, then call `process([])`, before asking the broker for more (I9).
+   */
+  readonly more: boolean;
 }
 
 /**
