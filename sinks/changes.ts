@@ -1,0 +1,243 @@
+import { offset, type Offset, type RecordBatch, type TopicName } from '../broker/broker.ts';
+import { RecordCursor } from '../broker/records.ts';
+import { MillraceError } from '../errors.ts';
+import { WIRE_HEADER_BYTES } from '../schemas/registry.ts';
+import type { Collapse } from './collapse.ts';
+import type { Deletes, Mode } from './dialect.ts';
+import type { TopicSchemas } from './topic-schemas.ts';
+import { isAbove, VERSION_MIN, type Version } from './version.ts';
+
+/** A segment of a batch, and a cursor over it that is moved to any of its records. */
+export interface Source {
+  readonly topic: TopicName;
+  readonly partition: number;
+  readonly base: Offset;
+  readonly bytes: Buffer;
+  readonly cursor: RecordCursor;
+}
+
+/** What of a batch the ledger does not have yet: everything from `from` on. */
+export interface Fresh {
+  readonly batch: RecordBatch;
+  readonly from: Offset;
+}
+
+/** The newest changes of the keys under one key schema. Rounds are applied one after another. */
+export interface Round {
+  readonly keySchema: number;
+  readonly collapse: Collapse;
+  deletes: boolean;
+}
+
+/** The changes of one table in one write. */
+export class TableChanges {
+  readonly topic: TopicName;
+  readonly valueSchemas = new Set<number>();
+  readonly keySchemas = new Set<number>();
+  /** There are records without a key that are not truncates. */
+  keyless = false;
+  readonly rounds: Round[] = [];
+  /** Every record that is a row of an append table: its source and where it starts there, in pairs. */
+  readonly records: number[] = [];
+  /** Version of the newest truncate. */
+  truncated: Version | null = null;
+  /** Newest version by partition. */
+  readonly newest = new Map<number, Version>();
+  /** Some version is not above all that the table has seen of its partition. */
+  guarded = false;
+  events = 0;
+
+  constructor(topic: TopicName) {
+    this.topic = topic;
+  }
+}
+
+export const DELETE = 'd'.charCodeAt(0);
+export const TRUNCATE = 't'.charCodeAt(0);
+const MESSAGE = 'm'.charCodeAt(0);
+
+/** Header with the JSON array of the names of the columns that were not sent. */
+export const UNCHANGED = 'millrace.unchanged';
+
+/** Collects which schemas the records of each table use, so that they can be resolved at once. */
+export function survey(fresh: readonly Fresh[], tables: Map<TopicName, TableChanges>): Source[] {
+  const sources: Source[] = [];
+  for (const { batch, from } of fresh) {
+    const { topic, partition } = batch;
+    let changes = tables.get(topic);
+    if (changes === undefined) tables.set(topic, (changes = new TableChanges(topic)));
+    for (const { base, bytes } of batch.segments) {
+      const cursor = new RecordCursor(bytes);
+      let start = -1;
+      while (cursor.next()) {
+        if (base + cursor.delta < from) continue;
+        if (start < 0) start = cursor.start;
+        note(changes, cursor, { topic, partition, base });
+      }
+      if (start < 0) continue;
+      cursor.end = start;
+      sources.push({ topic, partition, base, bytes, cursor });
+    }
+  }
+  return sources;
+}
+
+function note(
+  changes: TableChanges,
+  cursor: RecordCursor,
+  at: Omit<Source, 'bytes' | 'cursor'>,
+): void {
+  const { bytes } = cursor;
+  if (cursor.keyLength >= 0)
+    changes.keySchemas.add(schemaId(bytes, cursor.keyStart, cursor.keyLength));
+  else if (cursor.op !== TRUNCATE) changes.keyless = true;
+  if (cursor.valueLength >= 0) {
+    changes.valueSchemas.add(schemaId(bytes, cursor.valueStart, cursor.valueLength));
+  }
+  function schemaId(from: Buffer, start: number, length: number): number {
+    if (length >= WIRE_HEADER_BYTES && from[start] === 0) return from.readUInt32BE(start + 1);
+    throw new MillraceError(
+      'RECORD_MALFORMED',
+      'a key or value is not in the Confluent wire format',
+      {
+        place: placeOf(at, cursor),
+        expected: 'a zero byte and four bytes of schema id',
+      },
+    );
+  }
+}
+
+export function placeOf(
+  { topic, partition, base }: Omit<Source, 'bytes' | 'cursor'>,
+  cursor: RecordCursor,
+): string {
+  return `${topic}-${partition} offset ${offset(base + cursor.delta)}`;
+}
+
+/**
+ * Gives a record without our headers (Debezium's own) op and version: the op is in the envelope, and the
+ * version is the offset, which orders the changes of a key because they share a partition. A null value
+ * without an op is the tombstone after a delete, and stays without one.
+ */
+function complete({ cursor, base }: Source, schemas: TopicSchemas): void {
+  if (cursor.op !== 0 && cursor.hasVersion) return;
+  if (cursor.op === 0 && cursor.valueLength >= 0) {
+    const { bytes, valueStart, valueLength } = cursor;
+    const reader = schemas.envelope(bytes.readUInt32BE(valueStart + 1));
+    reader.locate(bytes, valueStart + WIRE_HEADER_BYTES, valueStart + valueLength);
+    cursor.op = reader.op;
+  }
+  if (!cursor.hasVersion) {
+    const at = base + cursor.delta;
+    cursor.versionHigh = Math.floor(at / 0x1_0000_0000);
+    cursor.versionLow = at >>> 0;
+  }
+}
+
+/** Moves the source's cursor to the record that starts there. */
+export function moveTo(source: Source, start: number, schemas: TopicSchemas): RecordCursor {
+  const { cursor } = source;
+  cursor.end = start;
+  cursor.next();
+  complete(source, schemas);
+  return cursor;
+}
+
+/** How a table takes its changes. */
+export interface Manner {
+  readonly mode: Mode;
+  readonly deletes: Deletes;
+  /** Newest version that the table may have of a partition. */
+  high(partition: number): Version;
+  collapse(): Collapse;
+}
+
+/**
+ * Sorts the records of a write into their tables: for merge tables the newest change per key, for append
+ * tables every record. `manner` says how a table takes them.
+ */
+export function gather(
+  sources: readonly Source[],
+  tables: ReadonlyMap<TopicName, TableChanges>,
+  { manner, schemas }: { manner: (topic: TopicName) => Manner; schemas: TopicSchemas },
+): void {
+  for (const [index, source] of sources.entries()) {
+    const changes = tables.get(source.topic);
+    if (changes === undefined) throw new Error(`topic ${source.topic} was not surveyed`);
+    new Gatherer(changes, manner(source.topic), schemas).gather(source, index);
+  }
+}
+
+class Gatherer {
+  readonly #changes: TableChanges;
+  readonly #manner: Manner;
+  readonly #schemas: TopicSchemas;
+
+  constructor(changes: TableChanges, manner: Manner, schemas: TopicSchemas) {
+    this.#changes = changes;
+    this.#manner = manner;
+    this.#schemas = schemas;
+  }
+
+  gather(source: Source, index: number): void {
+    const { cursor } = source;
+    const changes = this.#changes;
+    const append = this.#manner.mode === 'append';
+    const high = this.#manner.high(source.partition);
+    let newest = changes.newest.get(source.partition) ?? VERSION_MIN;
+    while (cursor.next()) {
+      complete(source, this.#schemas);
+      if (cursor.op === MESSAGE || cursor.op === 0) continue;
+      changes.events++;
+      const { versionHigh, versionLow } = cursor;
+      if (isAbove(versionHigh, versionLow, newest)) newest = { high: versionHigh, low: versionLow };
+      if (!isAbove(versionHigh, versionLow, high)) changes.guarded = true;
+      if (cursor.op === TRUNCATE) this.#truncate(cursor);
+      else if (!append) this.#offer(source, index);
+      if (append && cursor.valueLength >= 0) changes.records.push(index, cursor.start);
+    }
+    changes.newest.set(source.partition, newest);
+  }
+
+  #truncate({ versionHigh, versionLow }: RecordCursor): void {
+    const { truncated } = this.#changes;
+    if (truncated === null || isAbove(versionHigh, versionLow, truncated)) {
+      this.#changes.truncated = { high: versionHigh, low: versionLow };
+    }
+  }
+
+  #offer(source: Source, index: number): void {
+    const { cursor, bytes } = source;
+    if (cursor.keyLength < 0) {
+      throw new MillraceError('RECORD_MALFORMED', 'a change of a table with a key has none', {
+        place: placeOf(source, cursor),
+      });
+    }
+    const keySchema = bytes.readUInt32BE(cursor.keyStart + 1);
+    let round = this.#changes.rounds.at(-1);
+    if (round?.keySchema !== keySchema) {
+      // Another key schema may write the same key in other bytes: what it has comes after.
+      round = { keySchema, collapse: this.#manner.collapse(), deletes: false };
+      if (this.#changes.rounds.push(round) > 1) this.#changes.guarded = true;
+    }
+    round.collapse.from(index, bytes);
+    if (cursor.op === DELETE) round.deletes = true;
+    round.collapse.offer(cursor, this.#isPartial(cursor));
+  }
+
+  #isPartial(cursor: RecordCursor): boolean {
+    if (cursor.op === DELETE) {
+      if (this.#manner.deletes === 'hard') return false;
+      if (cursor.valueLength < 0) return true;
+      // The first field is `before`: branch 0 of its union is null.
+      if (cursor.bytes[cursor.valueStart + WIRE_HEADER_BYTES] === 0) return true;
+    }
+    return cursor.headerCount > 0 && cursor.header(UNCHANGED) !== undefined;
+  }
+}
+
+/** The names in the header of columns that were not sent. */
+export function unchangedColumns(cursor: RecordCursor): readonly string[] {
+  const header = cursor.header(UNCHANGED);
+  return header ? (JSON.parse(header.toString('utf8')) as string[]) : [];
+}

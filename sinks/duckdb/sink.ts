@@ -1,0 +1,168 @@
+import { availableParallelism } from 'node:os';
+import type { Offset, RecordBatch, TopicPartition } from '../../broker/broker.ts';
+import { MillraceError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { SchemaRegistry } from '../../schemas/registry.ts';
+import type { Sink, Written } from '../sink.ts';
+import { Targets, type TargetOptions } from '../target.ts';
+import { interruption } from './interruption.ts';
+import { query, type QueryOptions, type QueryResult } from './query.ts';
+import { DuckdbSession, type Settings } from './session.ts';
+import { Writer } from './writer.ts';
+
+export interface DuckdbOptions extends TargetOptions {
+  /** The file; made if it is not there. */
+  readonly path: string;
+  /** Name under which the ledger keeps offsets. */
+  readonly pipeline: string;
+  /** How long deleted keys are remembered, so that a late older change does not bring them back; 7 days. */
+  readonly tombstoneRetentionMs?: number;
+  /** Bound of DuckDB's own memory; `256MB`. What does not fit is spilled to disk. */
+  readonly memoryLimit?: string;
+  /** Threads of DuckDB; as many as the machine has, at most 4. */
+  readonly threads?: number;
+  /** WAL size above which a commit also writes a checkpoint; `256MB`. */
+  readonly checkpointThreshold?: string;
+  /** A checkpoint is written when nothing came for so long; 5 s. */
+  readonly checkpointIdleMs?: number;
+}
+
+export interface DuckdbSinkParts {
+  readonly registry: SchemaRegistry;
+  readonly log: Log;
+  /** Milliseconds since 1970; the real clock. */
+  readonly now?: () => number;
+}
+
+export interface DuckdbSink extends Sink {
+  /** Reads what is committed, also while a write is going on. Throws `QUERY_FAILED`. */
+  query(sql: string, options?: QueryOptions): Promise<QueryResult>;
+}
+
+const DAY_MS = 86_400_000;
+
+/** A sink into one DuckDB file. The file is opened by the first `open` or `query`. */
+export function duckdbSink(options: DuckdbOptions, parts: DuckdbSinkParts): DuckdbSink {
+  return new OpenSink(options, parts);
+}
+
+/** For querying a file that no process has open for writing. */
+export interface DuckdbReader extends AsyncDisposable {
+  query(sql: string, options?: QueryOptions): Promise<QueryResult>;
+}
+
+/** Throws `SINK_IN_USE` if a process writes to it, `SINK_UNREADABLE` if there is none. */
+export async function openDuckdbReadOnly(path: string): Promise<DuckdbReader> {
+  const session = await DuckdbSession.open(path, 'read-only');
+  return {
+    query: (sql, options) => query(session, sql, options),
+    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+  };
+}
+
+class OpenSink implements DuckdbSink {
+  readonly #options: DuckdbOptions;
+  readonly #parts: DuckdbSinkParts;
+  readonly #targets: Targets;
+  #session: Promise<DuckdbSession> | undefined;
+  #writer: Writer | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  /** Writes and checkpoints of one connection, one after another. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: DuckdbOptions, parts: DuckdbSinkParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#targets = new Targets(options);
+  }
+
+  async open(
+    partitions: readonly TopicPartition[],
+  ): Promise<readonly (TopicPartition & { readonly next: Offset })[]> {
+    return this.#inTurn(async () => {
+      const session = await this.#opened();
+      this.#writer ??= await Writer.create(session, {
+        targets: this.#targets,
+        registry: this.#parts.registry,
+        pipeline: this.#options.pipeline,
+        now: this.#parts.now ?? Date.now,
+        tombstoneRetentionMs: this.#options.tombstoneRetentionMs ?? 7 * DAY_MS,
+      });
+      return this.#writer.takeOver(partitions);
+    });
+  }
+
+  async write(batches: readonly RecordBatch[], signal: AbortSignal): Promise<Written> {
+    clearTimeout(this.#idle);
+    return this.#inTurn(async () => {
+      signal.throwIfAborted();
+      if (this.#writer === undefined) {
+        throw new MillraceError(
+          'SINK_FENCED',
+          'the sink holds no partition: it has to be opened again',
+        );
+      }
+      const session = await this.#opened();
+      const aborting = interruption(signal, () => session.interrupt());
+      try {
+        return await this.#writer.write(batches);
+      } catch (error) {
+        await this.#close();
+        signal.throwIfAborted();
+        throw error;
+      } finally {
+        aborting[Symbol.dispose]();
+        this.#checkpointWhenIdle();
+      }
+    });
+  }
+
+  async query(sql: string, options?: QueryOptions): Promise<QueryResult> {
+    return query(await this.#opened(), sql, options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#idle);
+    await this.#inTurn(() => this.#close());
+    clearTimeout(this.#idle);
+  }
+
+  #opened(): Promise<DuckdbSession> {
+    return (this.#session ??= DuckdbSession.open(this.#options.path, settingsOf(this.#options)));
+  }
+
+  async #close(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    this.#writer = undefined;
+    await (await session)?.[Symbol.asyncDispose]();
+  }
+
+  #checkpointWhenIdle(): void {
+    this.#idle = setTimeout(() => {
+      void this.#inTurn(async () => {
+        await this.#writer?.rest();
+      }).catch((error: unknown) => {
+        this.#parts.log.warn(
+          { error },
+          'the idle checkpoint of DuckDB failed; the next one takes it up',
+        );
+      });
+    }, this.#options.checkpointIdleMs ?? 5000);
+    this.#idle.unref();
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work, work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+}
+
+function settingsOf(options: DuckdbOptions): Settings {
+  return {
+    memoryLimit: options.memoryLimit ?? '256MB',
+    threads: options.threads ?? Math.min(4, availableParallelism()),
+    checkpointThreshold: options.checkpointThreshold ?? '256MB',
+  };
+}

@@ -1,0 +1,102 @@
+import { expect, test } from 'vitest';
+import type { TableShape } from '../../schemas/envelope.ts';
+import { TableChangesBuilder, type TestChange } from '../support/changes.ts';
+import { create } from './sink-orders.ts';
+import { ordersShape, SIGNAL, SinkUnderTest, type SinkFactory } from './sink-under-test.ts';
+
+const wide = (version: number, id: number): TestChange => ({
+  op: 'c',
+  version,
+  after: { id, a: 'wide', b: 0n, c: true },
+});
+
+const shapeOf = (kind: 'int32' | 'int64', precision: number): TableShape =>
+  ordersShape([
+    { name: 'n', type: { kind }, optional: true },
+    { name: 'd', type: { kind: 'decimal', precision, scale: precision - 4 }, optional: true },
+  ]);
+
+const row = (version: number, id: number, n: bigint | number): TestChange => ({
+  op: 'c',
+  version,
+  after: { id, a: null, b: null, n, d: Buffer.from([id]) },
+});
+
+export function sinkSchema(factory: SinkFactory): void {
+  test('a new column comes with the first batch that has it, and older records still fit', async () => {
+    await using under = await SinkUnderTest.open(factory);
+    const narrow = under.orders;
+    await under.write([create(1, 1)]);
+    const shape = ordersShape([{ name: 'c', type: { kind: 'boolean' }, optional: true }]);
+    under.orders = await TableChangesBuilder.register(shape, under.registry);
+    // Both schemas in one batch, the old one last.
+    const records = [under.orders.record(wide(2, 2)), narrow.record(create(3, 3))];
+    await under.sink.write([under.batchOfRecords(records)], SIGNAL);
+    await under.reopen();
+    await under.write([wide(4, 4)]);
+    expect(await under.rows('id', 'c')).toEqual([
+      ['1', null],
+      ['2', 'true'],
+      ['3', null],
+      ['4', 'true'],
+    ]);
+  });
+
+  test('a type that grows without loss is widened, and older records still fit', async () => {
+    await using under = await SinkUnderTest.open(factory, { shape: shapeOf('int32', 6) });
+    const narrow = under.orders;
+    await under.write([row(1, 1, 1)]);
+    under.orders = await TableChangesBuilder.register(shapeOf('int64', 8), under.registry);
+    await under.write([row(2, 2, 5_000_000_000n)]);
+    await under.sink.write([under.batchOfRecords([narrow.record(row(3, 3, 3))])], SIGNAL);
+    expect(await under.rows('id', 'n', 'd')).toEqual([
+      ['1', '1', '0.0100'],
+      ['2', '5000000000', '0.0002'],
+      ['3', '3', '0.0300'],
+    ]);
+  });
+
+  test('a type that cannot grow into the other is refused and nothing is written', async () => {
+    await using under = await SinkUnderTest.open(factory);
+    const before = under.orders;
+    await under.write([create(1, 1)]);
+    const columns = before.shape.columns.map((column) =>
+      column.name === 'a' ? { ...column, type: { kind: 'int32' as const } } : column,
+    );
+    under.orders = await TableChangesBuilder.register({ ...before.shape, columns }, under.registry);
+    const wrong = under.write([{ op: 'c', version: 2, after: { id: 2, a: 2, b: 0n } }]);
+    await expect(wrong).rejects.toMatchObject({
+      code: 'SINK_TABLE_CONFLICT',
+      place: 'table public.orders',
+    });
+    expect(await under.reopen()).toEqual([1]);
+    expect(await under.rows('id')).toEqual([['1']]);
+  });
+
+  test.each([
+    ['columns that differ by case only', [{ name: 'A', type: { kind: 'string' }, optional: true }]],
+    [
+      'a column named like one of ours',
+      [{ name: '_VERSION', type: { kind: 'int64' }, optional: true }],
+    ],
+  ] as const)('%s are refused', async (_, more) => {
+    await using under = await SinkUnderTest.open(factory, { shape: ordersShape(more) });
+    await expect(under.write([create(1, 1)])).rejects.toMatchObject({
+      code: 'SINK_TABLE_CONFLICT',
+    });
+  });
+
+  test('a malformed record is named by its place and nothing of its batch is written', async () => {
+    await using under = await SinkUnderTest.open(factory);
+    const good = under.orders.record(create(1, 1));
+    const cut = { ...under.orders.record(create(2, 2)) };
+    cut.value = cut.value?.subarray(0, 12) ?? null;
+    await expect(
+      under.sink.write([under.batchOfRecords([good, cut])], SIGNAL),
+    ).rejects.toMatchObject({
+      code: 'RECORD_MALFORMED',
+      place: 'shop.public.orders.changes-0 offset 1',
+    });
+    expect(await under.reopen()).toEqual([undefined]);
+  });
+}
