@@ -1,0 +1,137 @@
+import { join } from 'node:path';
+import { version } from './cli/version.ts';
+import type { BrokerConfig, Config, SinkConfig, SourceConfig } from './config.ts';
+import type { Connector } from './connectors/connector.ts';
+import type { Log } from './log.ts';
+import type { Processor } from './processors/processor.ts';
+import type {
+  Components,
+  QueryableSink,
+  QueryOptions,
+  QueryResult,
+  SnapshotProgress,
+} from './runtime/components.ts';
+import type { SchemaRegistry } from './schemas/registry.ts';
+import type { TableOptions } from './sinks/target.ts';
+
+/** What components are made with, besides their part of the configuration. */
+interface Workshop {
+  readonly config: Config;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+}
+
+/**
+ * The one table of kinds. A component is imported when it is opened, so a pipeline loads the drivers
+ * of what it uses and nothing else. To add one: its folder, its member in config.ts, its line here.
+ */
+const brokers = {
+  embedded: async (options: BrokerConfig, { log }: Workshop) => {
+    const { openEmbedded } = await import('./broker/embedded/embedded.ts');
+    return openEmbedded({ path: options.path, fsync: options.fsync }, log);
+  },
+} satisfies Record<BrokerConfig['kind'], unknown>;
+
+const sources = {
+  postgres: async (options: SourceConfig, wiring: SourceWiring): Promise<Connector> => {
+    const { postgresConnector } = await import('./connectors/postgres/connector.ts');
+    const { kind: _, ...settings } = options;
+    const { config, environment, log, onProgress, registry } = wiring;
+    return postgresConnector({
+      ...defined(settings),
+      tables: options.tables,
+      pipeline: config.pipeline,
+      prefix: config.pipeline,
+      partitions: config.partitions,
+      environment,
+      version,
+      onProgress,
+      registry,
+      log,
+    });
+  },
+} satisfies Record<SourceConfig['kind'], unknown>;
+
+const sinks = {
+  duckdb: async (options: SinkConfig, wiring: SinkWiring): Promise<QueryableSink> => {
+    const { duckdbSink } = await import('./sinks/duckdb/sink.ts');
+    const { kind: _, name: __, batchBytesMax: ___, memoryLimit, ...settings } = options;
+    const { config, log, registry } = wiring;
+    return duckdbSink(
+      {
+        ...defined(settings),
+        tables: tableOptions(options),
+        memoryLimit: `${Math.max(1, Math.floor(memoryLimit / 1024))}KiB`,
+        pipeline: config.pipeline,
+        prefix: config.pipeline,
+        tombstoneRetentionMs: config.topics.tombstoneRetention,
+      },
+      { registry, log },
+    );
+  },
+} satisfies Record<SinkConfig['kind'], unknown>;
+
+/** How a sink is asked when no pipeline has it open. */
+const readers = {
+  duckdb: async (sink: SinkConfig, sql: string, options: QueryOptions): Promise<QueryResult> => {
+    const { openDuckdbReadOnly } = await import('./sinks/duckdb/sink.ts');
+    await using reader = await openDuckdbReadOnly(sink.path);
+    return await reader.query(sql, options);
+  },
+} satisfies Record<SinkConfig['kind'], unknown>;
+
+/** What is said of single tables, as sinks take it. */
+export function tableOptions(sink: SinkConfig): Readonly<Record<string, TableOptions>> {
+  return Object.fromEntries(
+    Object.entries(sink.tables).map(([table, options]) => [table, defined(options)]),
+  );
+}
+
+type SourceWiring = Workshop & {
+  readonly registry: SchemaRegistry;
+  readonly onProgress: (progress: SnapshotProgress) => void;
+};
+type SinkWiring = Workshop & { readonly registry: SchemaRegistry };
+
+/** The parts of a configured pipeline, and its sinks as files to read from. */
+export type ConfiguredComponents = Components & {
+  query(sink: SinkConfig, sql: string, options: QueryOptions): Promise<QueryResult>;
+};
+
+export function componentsOf(
+  config: Config,
+  { environment }: Pick<Workshop, 'environment'>,
+  log: Log,
+): ConfiguredComponents {
+  const workshop: Workshop = { config, environment, log };
+  return {
+    openBroker: () => brokers[config.broker.kind](config.broker, workshop),
+    openConnector: (registry, onProgress) =>
+      sources[config.source.kind](config.source, { ...workshop, registry, onProgress }),
+    openProcessor: (registry) => openCompact(workshop, registry),
+    openSink: (sink, registry) => sinks[sink.kind](sink, { ...workshop, registry }),
+    query: (sink, sql, options) => readers[sink.kind](sink, sql, options),
+  };
+}
+
+async function openCompact(
+  { config, log }: Workshop,
+  registry: SchemaRegistry,
+): Promise<Processor> {
+  const { compactProcessor } = await import('./processors/compact/compact.ts');
+  return compactProcessor(
+    {
+      stateDirectory: join(config.broker.path, 'state'),
+      tombstoneRetentionMs: config.topics.tombstoneRetention,
+    },
+    { registry, log },
+  );
+}
+
+type Defined<T> = { [Key in keyof T]: Exclude<T[Key], undefined> };
+
+/** Without the fields that are undefined, so that defaults apply. */
+function defined<T extends object>(options: T): Defined<T> {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given) as Defined<T>;
+}

@@ -1,0 +1,236 @@
+import { z } from 'zod';
+import { ConfigDocument } from './config/document.ts';
+import { describeIssue, type OptionTree } from './config/issues.ts';
+import { type Mistake, raise } from './config/mistakes.ts';
+import { duration, durationOrNever, flag, oneOf, size, text, whole } from './config/units.ts';
+
+const group = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'invalid_type' ? 'options, each on a line of its own' : undefined,
+  });
+
+/**
+ * The one description of millrace.yaml. `--help`, `init`'s comments, docs/configuration.md and every
+ * message about a mistake come from it; inside the system there is only the typed value.
+ */
+const embeddedBroker = group({
+  kind: z.literal('embedded').describe('Topics in one SQLite file in this process.'),
+  path: text('a folder').prefault('./.millrace').describe('Folder of the topics file.'),
+  fsync: flag()
+    .prefault(true)
+    .describe('Wait for the disk at each publish. Off, a power cut may lose the newest changes.'),
+});
+
+const postgresSource = group({
+  kind: z.literal('postgres').describe('Snapshot and logical replication of a Postgres database.'),
+  url: text('a URL such as postgres://user:password@host:5432/database')
+    .optional()
+    .describe('Connection URL. What it leaves out comes from the PG* variables.'),
+  host: text('a host, or the folder of a Unix socket')
+    .optional()
+    .describe('Over `url`; else PGHOST.'),
+  port: whole(1, 65_535).optional().describe('Over `url`; else PGPORT, else 5432.'),
+  user: text('a user').optional().describe('Over `url`; else PGUSER.'),
+  password: text('a password')
+    .optional()
+    .describe('Over `url`; else PGPASSWORD. Keep it out of the file: ${NAME}.'),
+  database: text('a database').optional().describe('Over `url`; else PGDATABASE.'),
+  sslmode: oneOf(['disable', 'prefer', 'require', 'verify-ca', 'verify-full'])
+    .optional()
+    .describe('As libpq; over `url`; else PGSSLMODE, else prefer.'),
+  tables: z
+    .array(
+      text('a table such as public.orders').regex(
+        /^[^.]+\..+$/,
+        'schema.table, such as public.orders',
+      ),
+      { error: 'a list such as [public.orders]' },
+    )
+    .min(1, 'at least one table, such as [public.orders]')
+    .describe('Tables to capture, each with its schema; `*` stands for any characters.'),
+  slot: text('the name of a replication slot')
+    .regex(/^[a-z0-9_]{1,63}$/, 'lower-case letters, digits and underscores, at most 63')
+    .optional()
+    .describe('Replication slot; `millrace_<pipeline>` if not given. Created when missing.'),
+  publication: text('the name of a publication')
+    .optional()
+    .describe('Publication; `millrace_<pipeline>` if not given. Created when missing.'),
+  tombstones: flag()
+    .prefault(true)
+    .describe('Follow each delete on the raw topic by a null value, as Debezium does.'),
+});
+
+const sinkTable = group({
+  mode: oneOf(['merge', 'append'])
+    .optional()
+    .describe(
+      "`merge` keeps the newest row per key, `append` every change; the sink's if not given.",
+    ),
+  delete: oneOf(['hard', 'soft'])
+    .optional()
+    .describe(
+      "What a delete does in `merge`: remove the row, or mark it; the sink's if not given.",
+    ),
+  name: text('a table name')
+    .optional()
+    .describe('Name in the sink, `table` or `schema.table`; as in the source if not given.'),
+});
+
+const duckdbSink = group({
+  kind: z.literal('duckdb').describe('Tables in a DuckDB file.'),
+  name: text('a name')
+    .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'lower-case letters, digits, - and _, at most 63')
+    .prefault('duckdb')
+    .describe('Name of the sink in groups, metrics and `status`; must be its own.'),
+  path: text('a file').describe('The DuckDB file. Created when missing.'),
+  mode: oneOf(['merge', 'append'])
+    .prefault('merge')
+    .describe('`merge` keeps the newest row per key, `append` every change.'),
+  delete: oneOf(['hard', 'soft'])
+    .prefault('hard')
+    .describe('What a delete does in `merge`: remove the row, or set its `_deleted`.'),
+  tables: z
+    .record(z.string(), sinkTable, { error: 'tables by name, such as public.orders: {…}' })
+    .prefault({})
+    .describe('What differs for single tables, by their name in the source.'),
+  batchBytesMax: size()
+    .prefault('32MiB')
+    .describe('Bytes of records in one transaction of the sink, at most.'),
+  memoryLimit: size()
+    .prefault('256MiB')
+    .describe('Memory of DuckDB itself, at most; what does not fit is spilled to disk.'),
+  threads: whole(1, 256)
+    .optional()
+    .describe('Threads of DuckDB; as many as the machine has, at most 4, if not given.'),
+});
+
+const topics = group({
+  rawRetention: durationOrNever().prefault('7d').describe('How long raw topics keep a change.'),
+  changesRetention: durationOrNever()
+    .prefault('never')
+    .describe('After how long `.changes` topics may forget a change.'),
+  tombstoneRetention: duration()
+    .prefault('7d')
+    .describe('How long a deleted key is remembered, so that a late older change stays out.'),
+});
+
+const http = group({
+  host: text('an address').prefault('127.0.0.1').describe('Address to listen on.'),
+  port: whole(0, 65_535)
+    .prefault(8090)
+    .describe('Port of /metrics, /healthz, /readyz, /status and /query; 0 for any free one.'),
+});
+
+const log = group({
+  level: oneOf(['debug', 'info', 'warn', 'error', 'silent'])
+    .prefault('info')
+    .describe('What is logged to standard error, as JSON lines.'),
+});
+
+const expectKind = (kinds: readonly string[]) => ({ error: `kind: ${kinds.join(' or ')}` });
+
+export const configSchema = group({
+  pipeline: text('a name')
+    .regex(/^[a-z][a-z0-9_]{0,39}$/, 'lower-case letters, digits and underscores, at most 40')
+    .describe('Name of the pipeline: prefix of its topics and groups. Do not change it later.'),
+  broker: z
+    .discriminatedUnion('kind', [embeddedBroker], expectKind(['embedded']))
+    .prefault({ kind: 'embedded' })
+    .describe('Where the topics are.'),
+  source: z
+    .discriminatedUnion('kind', [postgresSource], expectKind(['postgres']))
+    .describe('What is captured.'),
+  sinks: z
+    .array(z.discriminatedUnion('kind', [duckdbSink], expectKind(['duckdb'])), {
+      error: 'a list of sinks',
+    })
+    .min(1, 'at least one sink')
+    .describe('Where the changes go.'),
+  partitions: whole(1, 256)
+    .prefault(4)
+    .describe('Partitions of every topic of a table. Do not change it later.'),
+  topics: topics.prefault({}).describe('How long topics keep what they hold.'),
+  http: http.prefault({}).describe('The console of a running pipeline.'),
+  log: log.prefault({}).describe('Logging.'),
+  drainTimeout: duration()
+    .prefault('30s')
+    .describe('How long a stop may take to finish the batches in hand.'),
+});
+
+export type Config = z.output<typeof configSchema>;
+export type BrokerConfig = Config['broker'];
+export type SourceConfig = Config['source'];
+export type SinkConfig = Config['sinks'][number];
+
+export interface ConfigOrigin {
+  /** Name of the file, for messages. */
+  readonly file: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Reads a configuration. `${NAME}` and `${NAME:default}` are replaced from the environment, inside
+ * values only. Throws `CONFIG_INVALID` with every mistake at once, each with its place; the mistakes
+ * are the error's `cause`.
+ */
+export function parseConfig(yaml: string, origin: ConfigOrigin): Config {
+  const document = new ConfigDocument(yaml, origin);
+  if (document.mistakes.length > 0 && document.broken) raise(document, document.mistakes);
+  const parsed = configSchema.safeParse(document.value, { reportInput: true });
+  const mistakes: Mistake[] = [...document.mistakes];
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      mistakes.push(...describeIssue(issue, document, optionTree()));
+    }
+    raise(document, mistakes);
+  }
+  mistakes.push(...contradictions(parsed.data, document));
+  if (mistakes.length > 0) raise(document, mistakes);
+  return parsed.data;
+}
+
+/** What single fields cannot know: names used twice, tables that the source does not capture. */
+function contradictions(config: Config, document: ConfigDocument): Mistake[] {
+  const found: Mistake[] = [];
+  const names = new Set<string>();
+  config.sinks.forEach((sink, index) => {
+    if (names.has(sink.name)) {
+      found.push(
+        document.mistake(['sinks', index, 'name'], {
+          message: `two sinks are named ${sink.name}`,
+          expected: 'a `name` of its own for each sink',
+        }),
+      );
+    }
+    names.add(sink.name);
+    for (const table of Object.keys(sink.tables)) {
+      if (config.source.tables.some((captured) => captured === table || captured.includes('*'))) {
+        continue;
+      }
+      found.push(
+        document.mistake(['sinks', index, 'tables', table], {
+          message: `${table} is not captured by the source`,
+          expected: `one of: ${config.source.tables.join(', ')}`,
+          candidates: { wrong: table, from: config.source.tables },
+          onKey: true,
+        }),
+      );
+    }
+  });
+  config.source.tables.forEach((table, index) => {
+    if (config.source.tables.indexOf(table) === index) return;
+    found.push(
+      document.mistake(['source', 'tables', index], {
+        message: `${table} is listed twice`,
+        expected: 'each table once',
+      }),
+    );
+  });
+  return found;
+}
+
+/** The schema as JSON Schema of what a user writes: for documentation and for messages. */
+export function optionTree(): OptionTree {
+  return z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as OptionTree;
+}

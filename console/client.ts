@@ -1,0 +1,84 @@
+import type { CapturedTable } from '../connectors/connector.ts';
+import { codes, type ErrorCode, MillraceError } from '../errors.ts';
+import type { QueryResult } from '../runtime/components.ts';
+import type { Status } from '../runtime/status.ts';
+import { readRunFile, type RunFile } from './run-file.ts';
+
+/** A pipeline that runs in another process on this machine. */
+export interface Remote {
+  readonly url: string;
+  status(): Promise<Status>;
+  /** As the source has them; empty until it has answered. */
+  tables(): Promise<readonly CapturedTable[]>;
+  query(
+    sql: string,
+    options: { readonly sink: string; readonly rowsMax: number },
+  ): Promise<QueryResult>;
+}
+
+/**
+ * Finds the process that runs a pipeline by the file in its broker's folder. Null if there is none:
+ * no file, or one left behind by a process that has ended.
+ */
+export async function findRunning(
+  folder: string,
+  pipeline: string,
+  signal: AbortSignal,
+): Promise<Remote | null> {
+  const file = await readRunFile(folder);
+  if (file === null) return null;
+  const remote = connect(file, signal);
+  try {
+    const status = await remote.status();
+    // The port may have gone to somebody else since.
+    return status.pid === file.pid && status.pipeline === pipeline ? remote : null;
+  } catch {
+    signal.throwIfAborted();
+    return null;
+  }
+}
+
+function connect({ url, token }: RunFile, signal: AbortSignal): Remote {
+  const get = async (path: string): Promise<unknown> => {
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(5_000)]);
+    return answerOf(await fetch(`${url}${path}`, { signal: patience }));
+  };
+  return {
+    url,
+    status: async () => (await get('/status')) as Status,
+    tables: async () => (await get('/tables')) as readonly CapturedTable[],
+    async query(sql, options) {
+      const response = await fetch(`${url}/query`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ sql, ...options }),
+        signal,
+      });
+      return (await answerOf(response)) as QueryResult;
+    },
+  };
+}
+
+async function answerOf(response: Response): Promise<unknown> {
+  const body: unknown = await response.json();
+  if (response.ok) return body;
+  const { error } = body as { readonly error?: unknown };
+  if (isCoded(error)) throw new MillraceError(error.code, error.message, error);
+  throw new MillraceError('NOT_RUNNING', 'the running pipeline did not answer as expected', {
+    place: response.url,
+    expected: 'status 200',
+  });
+}
+
+interface Coded {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly place?: string;
+  readonly expected?: string;
+  readonly remedy?: string;
+}
+
+function isCoded(value: unknown): value is Coded {
+  if (typeof value !== 'object' || value === null || !('code' in value)) return false;
+  return typeof value.code === 'string' && value.code in codes;
+}

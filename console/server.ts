@@ -1,0 +1,168 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { MillraceError } from '../errors.ts';
+import type { Pipeline } from '../runtime/run.ts';
+
+/** What the console needs of a pipeline. */
+export type Observed = Pick<
+  Pipeline,
+  'status' | 'metricsText' | 'query' | 'unhealthy' | 'unready' | 'metrics' | 'captured'
+>;
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly type: string;
+}
+
+const QUERY_BYTES_MAX = 1024 * 1024;
+
+/** HTTP beside a running pipeline: `/metrics`, `/healthz`, `/readyz`, `/status`, `/tables`, `POST /query`. */
+export class Console implements AsyncDisposable {
+  readonly url: string;
+  /** Must come with `POST /query`: a page in a browser on this machine does not know it. */
+  readonly token: string;
+  readonly #server: Server;
+
+  private constructor(server: Server, url: string, token: string) {
+    this.#server = server;
+    this.url = url;
+    this.token = token;
+  }
+
+  /** Throws `PORT_IN_USE`. */
+  static async open(
+    pipeline: Observed,
+    address: { readonly host: string; readonly port: number },
+  ): Promise<Console> {
+    const token = randomBytes(24).toString('base64url');
+    const server = createServer((request, response) => {
+      void respond({ pipeline, token }, request, response);
+    });
+    try {
+      server.listen(address.port, address.host);
+      await once(server, 'listening');
+    } catch (cause) {
+      throw new MillraceError('PORT_IN_USE', 'the console cannot listen', {
+        place: `${address.host}:${address.port}`,
+        cause,
+      });
+    }
+    const { port } = server.address() as AddressInfo;
+    const any = address.host === '0.0.0.0' || address.host === '::';
+    const reached = any ? 'localhost' : address.host;
+    const host = reached.includes(':') ? `[${reached}]` : reached;
+    return new Console(server, `http://${host}:${port}`, token);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
+interface Behind {
+  readonly pipeline: Observed;
+  readonly token: string;
+}
+
+async function respond(
+  behind: Behind,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  // Whoever goes away before the answer ends the query.
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const answer = await route(behind, request, gone.signal).catch(failure);
+  response.writeHead(answer.status, {
+    'content-type': answer.type,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
+  response.end(answer.body);
+}
+
+async function route(
+  { pipeline, token }: Behind,
+  request: IncomingMessage,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const { pathname } = new URL(request.url ?? '/', 'http://console');
+  const known = ['/metrics', '/healthz', '/readyz', '/status', '/tables', '/query'];
+  if (!known.includes(pathname)) return json(404, { error: `expected one of ${known.join(', ')}` });
+  const method = pathname === '/query' ? ['POST'] : ['GET', 'HEAD'];
+  if (!method.includes(request.method ?? '')) return json(405, { error: `expected ${method[0]}` });
+  switch (pathname) {
+    case '/metrics':
+      return {
+        status: 200,
+        body: await pipeline.metricsText(),
+        type: pipeline.metrics.contentType,
+      };
+    case '/healthz':
+      return verdict(pipeline.unhealthy());
+    case '/readyz':
+      return verdict(pipeline.unready());
+    case '/status':
+      return json(200, await pipeline.status());
+    case '/tables':
+      return json(200, pipeline.captured);
+    default:
+      if (!allowed(request, token)) return json(403, { error: 'expected the token of run.json' });
+      return query(pipeline, request, signal);
+  }
+}
+
+async function query(
+  pipeline: Observed,
+  request: IncomingMessage,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const parsed: unknown = JSON.parse(await bodyOf(request));
+  const { sql, sink, rowsMax } = (parsed ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof sql !== 'string') return json(400, { error: 'expected {"sql": "…"}' });
+  const result = await pipeline.query(sql, {
+    signal,
+    ...(typeof sink === 'string' ? { sink } : {}),
+    ...(Number.isInteger(rowsMax) ? { rowsMax: Number(rowsMax) } : {}),
+  });
+  return json(200, result);
+}
+
+function allowed(request: IncomingMessage, token: string): boolean {
+  const given = Buffer.from(request.headers.authorization ?? '');
+  const expected = Buffer.from(`Bearer ${token}`);
+  return given.length === expected.length && timingSafeEqual(given, expected);
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > QUERY_BYTES_MAX) throw new SyntaxError('the query is too long');
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString();
+}
+
+function verdict(reasons: readonly string[]): Answer {
+  return json(reasons.length === 0 ? 200 : 503, { ok: reasons.length === 0, reasons });
+}
+
+function failure(error: unknown): Answer {
+  if (error instanceof MillraceError) {
+    const { code, message, place, expected, remedy } = error;
+    const status = code === 'QUERY_FAILED' ? 400 : 503;
+    return json(status, { error: { code, message, place, expected, remedy } });
+  }
+  if (error instanceof SyntaxError) return json(400, { error: error.message });
+  return json(500, { error: error instanceof Error ? error.message : String(error) });
+}
+
+function json(status: number, body: unknown): Answer {
+  return { status, body: JSON.stringify(body), type: 'application/json; charset=utf-8' };
+}

@@ -1,0 +1,55 @@
+import type { Broker } from '../broker/broker.ts';
+import type { SinkConfig } from '../config.ts';
+import type { Connector } from '../connectors/connector.ts';
+import type { Processor } from '../processors/processor.ts';
+import type { SchemaRegistry } from '../schemas/registry.ts';
+import type { Sink } from '../sinks/sink.ts';
+
+/** How far a snapshot is. */
+export interface SnapshotProgress {
+  readonly rows: number;
+  /** By the statistics of the source, and never below `rows`. */
+  readonly rowsEstimated: number;
+  readonly rowsPerSecond: number;
+  /** Null while the rate is not known. */
+  readonly remainingSeconds: number | null;
+  readonly tables: readonly {
+    readonly table: string;
+    readonly rows: number;
+    readonly rowsEstimated: number;
+    readonly done: boolean;
+  }[];
+}
+
+export interface QueryOptions {
+  /** Rows returned at most. */
+  readonly rowsMax?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface QueryResult {
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** Values as JSON has them; what JSON cannot hold exactly comes as text. */
+  readonly rows: readonly (readonly unknown[])[];
+  /** There are more rows than `rowsMax`. */
+  readonly truncated: boolean;
+}
+
+/** A sink that can be asked while it is being written. */
+export type QueryableSink = Sink & {
+  query?(sql: string, options?: QueryOptions): Promise<QueryResult>;
+};
+
+/**
+ * Makes the parts of a configured pipeline. Each is opened again after a failure, so every call gives
+ * a new one. Implemented by the one table of kinds; the runtime knows ports only.
+ */
+export interface Components {
+  openBroker(): Promise<{ broker: Broker; registry: SchemaRegistry } & AsyncDisposable>;
+  openConnector(
+    registry: SchemaRegistry,
+    onProgress: (progress: SnapshotProgress) => void,
+  ): Promise<Connector>;
+  openProcessor(registry: SchemaRegistry): Promise<Processor>;
+  openSink(sink: SinkConfig, registry: SchemaRegistry): Promise<QueryableSink>;
+}

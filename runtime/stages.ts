@@ -1,0 +1,85 @@
+import type { Broker } from '../broker/broker.ts';
+import type { Config, SinkConfig } from '../config.ts';
+import type { CapturedTable } from '../connectors/connector.ts';
+import type { SchemaRegistry } from '../schemas/registry.ts';
+import type { Components, QueryableSink, SnapshotProgress } from './components.ts';
+import type { Reach } from './failpoints.ts';
+import { processorLoop, sinkLoop, sourceLoop } from './loops.ts';
+import type { Positions } from './positions.ts';
+import type { StageMeter } from './stage-meter.ts';
+import type { StagePlan } from './topology.ts';
+
+/** What all stages of a pipeline share. */
+export interface StageContext {
+  readonly config: Config;
+  readonly components: Components;
+  readonly broker: Broker;
+  readonly registry: SchemaRegistry;
+  readonly positions: Positions;
+  readonly reach: Reach;
+  readonly onCaptured: (tables: readonly CapturedTable[]) => void;
+  readonly onProgress: (progress: SnapshotProgress) => void;
+  /** Sinks that are open, by name: whom a query goes to. */
+  readonly sinks: Map<string, QueryableSink>;
+  /** Ends writes that are under way: the stop has taken too long. */
+  readonly halt: AbortSignal;
+}
+
+/** One life of a stage: opens its part, works until the signal aborts or it fails, closes it. */
+export type StageLife = (signal: AbortSignal) => Promise<void>;
+
+/** Bytes that a processor takes at once, at most. */
+const PROCESSOR_BYTES_MAX = 8 * 1024 * 1024;
+
+export function sourceLife(context: StageContext, meter: StageMeter): StageLife {
+  const { broker, components, config, positions, reach } = context;
+  const producer = `${config.pipeline}.source`;
+  return async (signal) => {
+    await using connector = await components.openConnector(context.registry, context.onProgress);
+    context.onCaptured(await connector.plan(signal));
+    meter.ready();
+    await sourceLoop(connector, { broker, meter, reach, positions, producer }, signal);
+  };
+}
+
+export function processorLife(
+  context: StageContext,
+  plan: StagePlan,
+  meter: StageMeter,
+): StageLife {
+  const { broker, components, reach } = context;
+  const subscription = {
+    group: groupOf(plan),
+    topics: plan.inputs,
+    bytesMax: PROCESSOR_BYTES_MAX,
+  };
+  return async (signal) => {
+    await using processor = await components.openProcessor(context.registry);
+    await processorLoop(processor, { broker, meter, reach, subscription }, signal);
+  };
+}
+
+export function sinkLife(
+  context: StageContext,
+  plan: { readonly stage: StagePlan; readonly sink: SinkConfig },
+  meter: StageMeter,
+): StageLife {
+  const { broker, components, reach, halt, sinks } = context;
+  const { name, batchBytesMax } = plan.sink;
+  const { inputs } = plan.stage;
+  const subscription = { group: groupOf(plan.stage), topics: inputs, bytesMax: batchBytesMax };
+  return async (signal) => {
+    await using sink = await components.openSink(plan.sink, context.registry);
+    sinks.set(name, sink);
+    try {
+      await sinkLoop(sink, { broker, meter, reach, subscription, halt }, signal);
+    } finally {
+      sinks.delete(name);
+    }
+  };
+}
+
+function groupOf(plan: StagePlan): string {
+  if (plan.group === null) throw new TypeError(`stage ${plan.name} reads no topics`);
+  return plan.group;
+}

@@ -1,0 +1,105 @@
+import type { BrokerState } from '../broker/broker.ts';
+import type { Position } from '../connectors/connector.ts';
+import type { SnapshotProgress } from './components.ts';
+import type { HopLag } from './lag.ts';
+import type { StageError, StageKind, StageState } from './stage-meter.ts';
+import type { StagePlan, Topology } from './topology.ts';
+
+/** What a pipeline says of itself: the answer of `/status` and what `millrace status` shows. */
+export interface Status {
+  readonly pipeline: string;
+  readonly running: boolean;
+  /** Null if it does not run. */
+  readonly pid: number | null;
+  readonly startedAt: number | null;
+  readonly stages: readonly StageStatus[];
+  /** Per sink; empty if it does not run. */
+  readonly lag: readonly ({ readonly sink: string } & HopLag)[];
+  /** Of the last snapshot since the start; null if there was none. */
+  readonly snapshot: SnapshotProgress | null;
+  readonly tables: readonly TableStatus[];
+}
+
+export interface StageStatus {
+  readonly stage: string;
+  readonly kind: StageKind;
+  readonly state: StageState;
+  /** The source's position; for other stages null. */
+  readonly position: string | null;
+  /** Records in the input topics that are not done; null for the source. */
+  readonly behindRecords: number | null;
+  readonly changesPerSecond: number;
+  readonly changes: number;
+  readonly errors: number;
+  readonly lastError: StageError | null;
+}
+
+export interface TableStatus {
+  readonly table: string;
+  /** Records that each topic has ever been given, less what was forgotten; and bytes held. */
+  readonly topics: readonly {
+    readonly topic: string;
+    readonly records: number;
+    readonly bytes: number;
+  }[];
+}
+
+/** Records between what a group has committed and the end of its input topics. */
+export function behindRecords(stage: StagePlan, state: BrokerState): number | null {
+  if (stage.group === null) return null;
+  const group = state.groups.find((candidate) => candidate.group === stage.group);
+  const committed = new Map(
+    group?.committed.map(({ topic, partition, next }) => [`${topic}/${partition}`, next]),
+  );
+  let behind = 0;
+  for (const { topic, offsets } of state.topics) {
+    if (!stage.inputs.includes(topic)) continue;
+    offsets.forEach(({ start, end }, partition) => {
+      behind += end - Math.max(start, committed.get(`${topic}/${partition}`) ?? start);
+    });
+  }
+  return behind;
+}
+
+export function tableStatus(topology: Topology, state: BrokerState): TableStatus[] {
+  const topics = new Map(state.topics.map((topic) => [topic.topic, topic.offsets]));
+  return topology.tables.map(({ table, raw, changes, latest }) => ({
+    table,
+    topics: [raw, changes, latest].map((topic) => {
+      const offsets = topics.get(topic) ?? [];
+      return {
+        topic,
+        records: offsets.reduce((sum, { start, end }) => sum + (end - start), 0),
+        bytes: offsets.reduce((sum, { bytes }) => sum + bytes, 0),
+      };
+    }),
+  }));
+}
+
+/** The status of a pipeline that does not run, from what its broker holds. */
+export function stoppedStatus(
+  topology: Topology,
+  state: BrokerState,
+  position: Position | null,
+): Status {
+  return {
+    pipeline: topology.pipeline,
+    running: false,
+    pid: null,
+    startedAt: null,
+    stages: topology.stages.map((stage) => ({
+      stage: stage.name,
+      kind: stage.kind,
+      state: 'stopped',
+      position: stage.kind === 'source' ? position : null,
+      behindRecords: behindRecords(stage, state),
+      changesPerSecond: 0,
+      changes: 0,
+      errors: 0,
+      lastError: null,
+    })),
+    lag: [],
+    snapshot: null,
+    tables: tableStatus(topology, state),
+  };
+}
