@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest';
+import { poll, Shell, stopped } from '../tests/support/shell.ts';
+
+const shell = new Shell();
+
+describe('a pipeline', () => {
+  test('is planned, run, watched, asked and stopped', async () => {
+    shell.configured();
+    const plan = await shell.millrace('plan');
+    expect(plan.code).toBe(0);
+    expect(plan.out).toMatch(
+      /public\.order lines +order, line +3 +duckdb +merge +soft +public\.lines/,
+    );
+    expect(plan.out).toContain('`millrace run` will create 7 of 7 topics.');
+
+    const running = shell.run();
+    await running.url;
+    await expect.poll(() => running.get('/readyz').then(({ status }) => status), poll).toBe(200);
+    await expect
+      .poll(() => shell.rowsSoon('SELECT count(*)::INT FROM public.lines'), poll)
+      .toEqual([[700]]);
+    await shell.database.query(`
+      INSERT INTO customers VALUES (501, 'late'); UPDATE customers SET name = 'new' WHERE id = 1;
+      DELETE FROM "order lines" WHERE "order" > 690`);
+    const live = 'SELECT count(*)::INT FROM public.lines WHERE NOT _deleted';
+    await expect.poll(() => shell.rows(live), poll).toEqual([[690]]);
+    expect(
+      await shell.rows('SELECT name FROM public.customers WHERE id IN (1, 501) ORDER BY id'),
+    ).toEqual([['new'], ['late']]);
+
+    const status = await shell.json<{
+      running: boolean;
+      lag: { total: number }[];
+      stages: object[];
+    }>('status');
+    expect(status).toMatchObject({ running: true, stages: [{}, {}, { stage: 'sink:duckdb' }] });
+    expect(status.lag[0]?.total).toBeGreaterThan(0);
+    expect((await shell.millrace('status')).out).toMatch(/sink:duckdb +running/);
+    expect(await running.get('/healthz')).toEqual({
+      status: 200,
+      body: '{"ok":true,"reasons":[]}',
+    });
+    expect((await running.get('/metrics')).body).toMatch(
+      /millrace_changes_total\{pipeline="shop",stage="source",kind="source"\} 12\d\d/,
+    );
+    expect((await shell.millrace('plan')).out).toContain('All topics exist.');
+
+    expect(await running.stop()).toEqual(stopped);
+    expect(running.out.trim().split('\n').at(-1)).toMatch(/^\{"event":"stopped","ranMs":\d+\}$/);
+    expect(await shell.rows(live)).toEqual([[690]]);
+    expect((await shell.millrace('status')).out).toContain(
+      'shop  stopped; this is what its topics hold',
+    );
+  });
+
+  test('goes on after a kill where it was, and its left-over run file misleads nobody', async () => {
+    shell.configured();
+    const first = shell.run();
+    const count = 'SELECT count(*)::INT FROM public.customers';
+    await expect.poll(() => shell.rowsSoon(count), poll).toEqual([[500]]);
+    first.process.kill('SIGKILL');
+    expect(await first.ended).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(await shell.json('status')).toMatchObject({ running: false });
+    expect(await shell.rows(count)).toEqual([[500]]);
+
+    await shell.database.query("INSERT INTO customers VALUES (600, 'while it was away')");
+    const second = shell.run();
+    await expect.poll(() => shell.rowsSoon(count), poll).toEqual([[501]]);
+    expect(await shell.json('status')).toMatchObject({ running: true, snapshot: null });
+    expect(await second.stop()).toEqual(stopped);
+  });
+
+  test('refuses a second process with the number of the first', async () => {
+    shell.configured();
+    const first = shell.run();
+    await first.url;
+    const second = await shell.spawned('run');
+    expect(second.code).toBe(3);
+    expect(second.err).toContain('error BROKER_IN_USE');
+    expect(second.err).toContain(String(first.process.pid));
+    expect(await first.stop()).toEqual(stopped);
+  });
+
+  test('answers queries that read, from those who know the token', async () => {
+    shell.configured();
+    const running = shell.run();
+    const url = await running.url;
+    await expect.poll(() => shell.rowsSoon('SELECT 1'), poll).toEqual([[1]]);
+    const writing = await shell.millrace('query', 'CREATE TABLE mine (a INT)');
+    expect(writing.code).toBe(1);
+    expect(writing.err).toContain('error QUERY_FAILED');
+    const body = '{"sql":"SELECT 1"}';
+    expect((await fetch(`${url}/query`, { method: 'POST', body })).status).toBe(403);
+    expect((await fetch(`${url}/query`)).status).toBe(405);
+    expect((await fetch(`${url}/`)).status).toBe(404);
+    expect(await running.stop()).toEqual(stopped);
+  });
+
+  test('says which environment variable names no failpoint', async () => {
+    shell.configured();
+    const running = shell.run({ MILLRACE_FAILPOINT: 'nowhere' });
+    expect(await running.ended).toEqual({ code: 2, signal: null });
+    expect(running.out).toContain('expected one of source.read, ');
+  });
+
+  test('dies at an armed failpoint and loses nothing', async () => {
+    shell.configured();
+    const first = shell.run({ MILLRACE_FAILPOINT: 'sink.written' });
+    expect(await first.ended).toEqual({ code: null, signal: 'SIGKILL' });
+    const second = shell.run();
+    await second.url;
+    const counts = `SELECT (SELECT count(*) FROM public.customers)::INT,
+      (SELECT count(*) FROM public.lines)::INT`;
+    await expect.poll(() => shell.rowsSoon(counts), poll).toEqual([[500, 700]]);
+    expect(await second.stop()).toEqual(stopped);
+  });
+});

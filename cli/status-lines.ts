@@ -1,0 +1,99 @@
+import type { StageStatus, Status } from '../runtime/status.ts';
+import { bytes, count, seconds, span } from './figures.ts';
+import { bar, finished, isFinished } from './progress.ts';
+import { table } from './table.ts';
+
+/** A status as people read it at a glance. */
+export function statusLines(status: Status, now: number): string[] {
+  return [
+    heading(status, now),
+    '',
+    ...stages(status, now),
+    ...lag(status),
+    ...snapshot(status),
+    '',
+    ...tables(status),
+  ];
+}
+
+function heading({ pipeline, running, pid, startedAt }: Status, now: number): string {
+  if (!running) return `${pipeline}  stopped; this is what its topics hold`;
+  return `${pipeline}  running for ${span(now - (startedAt ?? now))}, pid ${pid}`;
+}
+
+function stages(status: Status, now: number): string[] {
+  const rows = status.stages.map((stage) => [
+    stage.stage,
+    stage.state,
+    status.running ? `${count(stage.changesPerSecond)}/s` : '-',
+    stage.behindRecords === null ? '-' : count(stage.behindRecords),
+    status.running ? count(stage.errors) : '-',
+    stage.position ?? lastError(stage, now),
+  ]);
+  return table(
+    [
+      { title: 'STAGE' },
+      { title: 'STATE' },
+      { title: 'RATE', align: 'right' },
+      { title: 'BEHIND', align: 'right' },
+      { title: 'ERRORS', align: 'right' },
+      { title: 'POSITION, LAST ERROR' },
+    ],
+    rows,
+  ).concat(
+    status.stages.flatMap((stage) =>
+      stage.position !== null && stage.lastError !== null
+        ? [`  ${stage.stage}: ${lastError(stage, now)}`]
+        : [],
+    ),
+  );
+}
+
+function snapshot({ snapshot }: Status): string[] {
+  if (snapshot === null) return [];
+  return ['', isFinished(snapshot) ? finished(snapshot) : bar(snapshot, 100)];
+}
+
+function lastError({ lastError }: StageStatus, now: number): string {
+  if (lastError === null) return '';
+  const [first] = lastError.message.split('\n');
+  return `${lastError.code} ${span(now - lastError.at)} ago: ${first}`;
+}
+
+function lag({ lag }: Status): string[] {
+  if (lag.length === 0) return [];
+  return [
+    '',
+    ...table(
+      [
+        { title: 'LAG TO' },
+        { title: 'COMMIT→READ', align: 'right' },
+        { title: 'READ→RAW', align: 'right' },
+        { title: 'RAW→CHANGES', align: 'right' },
+        { title: 'CHANGES→APPLIED', align: 'right' },
+        { title: 'TOTAL', align: 'right' },
+      ],
+      lag.map(({ sink, read, raw, changes, applied, total }) => [
+        sink,
+        ...[read, raw, changes, applied, total].map(seconds),
+      ]),
+    ),
+  ];
+}
+
+function tables({ tables }: Status): string[] {
+  return table(
+    [
+      { title: 'TABLE' },
+      { title: 'RAW', align: 'right' },
+      { title: 'CHANGES', align: 'right' },
+      { title: 'LATEST', align: 'right' },
+      { title: 'BYTES', align: 'right' },
+    ],
+    tables.map(({ table, topics }) => [
+      table,
+      ...topics.map(({ records }) => count(records)),
+      bytes(topics.reduce((sum, topic) => sum + topic.bytes, 0)),
+    ]),
+  );
+}
