@@ -1,0 +1,31 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseConfig, type Config } from '../config.ts';
+import { benchTable } from './workload.ts';
+
+/** What a user would write, and nothing tuned: the defaults are what is measured. */
+export function benchYaml(folder: string, url: string, slot: string): string {
+  return `pipeline: bench
+broker: { kind: embedded, path: ${join(folder, 'broker')} }
+source: { kind: postgres, url: '${url}', tables: [${benchTable}], slot: ${slot} }
+sinks:
+  - { kind: duckdb, path: ${join(folder, 'sink.duckdb')} }
+http: { port: 0 }
+`;
+}
+
+export interface Place {
+  readonly folder: string;
+  readonly url: string;
+  /** The replication slot; `bench` if not given. */
+  readonly slot?: string;
+}
+
+/** The configuration of {@link benchYaml}, its folder made. */
+export function benchConfig({ folder, url, slot = 'bench' }: Place): Config {
+  mkdirSync(folder, { recursive: true });
+  return parseConfig(benchYaml(folder, url, slot), { file: 'bench', environment: {} });
+}
+
+/** Where the embedded broker keeps its files. */
+export const topicsFolder = (config: Config): string => config.broker.path;

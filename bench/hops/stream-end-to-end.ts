@@ -1,0 +1,27 @@
+import { folderBytes } from '../disk.ts';
+import type { Hop } from '../hop.ts';
+import { PipelineRun } from '../pipeline-run.ts';
+import { prepared } from '../run-folder.ts';
+import { changeRows, createRows, lastId } from '../workload.ts';
+
+/** Each run adds a backlog while the pipeline is down; the table grows by half of it. */
+export const hop: Hop = {
+  name: 'stream-end-to-end',
+  title: 'a backlog of changes: Postgres to DuckDB, all hops, from the start of the process',
+  events: 300_000,
+  quickEvents: 2_000,
+
+  async prepare({ url, folder, events }) {
+    await createRows(url, events);
+    await using pipeline = new PipelineRun({ folder: prepared(folder), url });
+    await pipeline.applied(events);
+  },
+
+  async run({ url, folder, events }) {
+    await changeRows(url, await lastId(url), events);
+    const before = folderBytes(prepared(folder));
+    await using pipeline = new PipelineRun({ folder: prepared(folder), url });
+    await pipeline.applied(events);
+    return pipeline.measured(events, () => Math.max(0, folderBytes(prepared(folder)) - before));
+  },
+};

@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestCounts } from './counting-reporter.ts';
+
+/**
+ * `npm test`: runs everything that can run on this machine. Vitest runs in a child and has ended
+ * before the closing line is printed, so nothing of it can come after. Arguments go to vitest.
+ */
+const root = join(import.meta.dirname, '../..');
+const folder = mkdtempSync(join(tmpdir(), 'millrace-tests-'));
+const file = join(folder, 'counts.json');
+
+const vitest = spawn(
+  process.execPath,
+  [
+    join(root, 'node_modules/vitest/vitest.mjs'),
+    'run',
+    '--reporter=default',
+    `--reporter=${join(import.meta.dirname, 'counting-reporter.ts')}`,
+    ...process.argv.slice(2),
+  ],
+  { cwd: root, stdio: 'inherit', env: { ...process.env, TEST_COUNTS: file } },
+);
+// A terminal sends Ctrl-C to both; the closing line is still ours to print.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => vitest.kill('SIGTERM'));
+
+const exit = await new Promise<number | null>((resolve) => {
+  vitest.on('close', (code) => resolve(code));
+});
+const counts = readCounts();
+rmSync(folder, { recursive: true, force: true });
+
+for (const reason of counts.reasons) console.log(`skipped  ${reason}`);
+const bad = exit !== 0 || counts.failed > 0 || counts.passed === 0;
+// A run that ended badly without a failed test must not close with "0 failed".
+if (exit !== 0 && counts.failed === 0) counts.failed = 1;
+process.exitCode = bad ? 1 : 0;
+console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+
+function readCounts(): TestCounts {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as TestCounts;
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0, reasons: [] };
+  }
+}
