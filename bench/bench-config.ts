@@ -19,6 +19,8 @@ export interface Place {
   readonly url: string;
   /** The replication slot; `bench` if not given. */
   readonly slot?: string;
+  /** Folder for CPU profiles of the process; null for none. */
+  readonly profile?: string | null;
 }
 
 /** The configuration of {@link benchYaml}, its folder made. */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startPostgres } from '../cli/demo/postgres.ts';
 import type { Hop, HopContext, Run } from './hop.ts';
+import { profileArguments } from './profile.ts';
 
 export interface BenchOptions {
   /** One counted run of few events and no warm-up: shows that the hop works, and no figure. */
@@ -12,6 +13,8 @@ export interface BenchOptions {
   /** Counted runs go on until this many seconds have passed; there are at least five. */
   readonly seconds: number;
   readonly events?: number;
+  /** Folder for CPU profiles of the processes under test; null for none. */
+  readonly profile: string | null;
 }
 
 const RUNS_MIN = 5;
@@ -25,7 +28,12 @@ export async function measure(hop: Hop, options: BenchOptions): Promise<Run[]> {
   try {
     await using postgres = await startPostgres(folder, settings);
     const events = options.events ?? (options.quick ? hop.quickEvents : hop.events);
-    const context = { events, folder: mkdtempSync(join(folder, 'hop-')), url: postgres.url };
+    const context = {
+      events,
+      folder: mkdtempSync(join(folder, 'hop-')),
+      url: postgres.url,
+      profile: options.profile,
+    };
     await hop.prepare({ ...context, run: 0 });
     return await runs(hop.name, context, options);
   } finally {
@@ -38,7 +46,10 @@ async function runs(
   context: Omit<HopContext, 'run'>,
   options: BenchOptions,
 ): Promise<Run[]> {
-  const child = fork(join(import.meta.dirname, 'child.ts'), [name], { serialization: 'advanced' });
+  const child = fork(join(import.meta.dirname, 'child.ts'), [name], {
+    serialization: 'advanced',
+    execArgv: profileArguments(options.profile),
+  });
   const ended = once(child, 'exit');
   const one = async (run: number): Promise<Run> => {
     child.send({ ...context, run });

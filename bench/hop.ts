@@ -8,6 +8,8 @@ export interface HopContext {
   readonly url: string;
   /** 0 for the warm-up, then 1, 2, … */
   readonly run: number;
+  /** Folder for CPU profiles; null for none. */
+  readonly profile: string | null;
 }
 
 /** One run, measured. */

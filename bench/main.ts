@@ -1,14 +1,17 @@
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measure, type BenchOptions } from './harness.ts';
 import { findHop, hopNames } from './hops.ts';
+import { hottest } from './profile.ts';
 import { line, table } from './report.ts';
 
-const usage = `npm run bench -- [hop …] [--quick] [--seconds N] [--events N]
+const usage = `npm run bench -- [hop …] [--quick] [--seconds N] [--events N] [--profile FOLDER]
 
   hop        one or more of: ${hopNames.join(', ')}; all without one
   --quick    one short run of each, to see that it works
   --seconds  go on with counted runs for this long (there are at least five)
-  --events   rows or changes of a run`;
+  --events   rows or changes of a run
+  --profile  write a CPU profile of each process under test there, and print where its time went`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -16,6 +19,7 @@ const { values, positionals } = parseArgs({
     quick: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '0' },
     events: { type: 'string' },
+    profile: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -28,6 +32,7 @@ async function run(): Promise<void> {
     quick: values.quick,
     seconds: Number(values.seconds),
     ...(values.events === undefined ? {} : { events: Number(values.events) }),
+    profile: values.profile === undefined ? null : resolve(values.profile),
   };
   const rows: string[][] = [];
   for (const name of positionals.length > 0 ? positionals : hopNames) {
@@ -36,4 +41,5 @@ async function run(): Promise<void> {
     rows.push(line(hop.name, await measure(hop, options)));
   }
   console.log(table(rows));
+  if (options.profile !== null) for (const text of hottest(options.profile)) console.log(text);
 }

@@ -7,6 +7,7 @@ import { guard } from '../cli/demo/guard.ts';
 import { findRunning, type Remote } from '../console/client.ts';
 import { benchYaml, type Place } from './bench-config.ts';
 import type { Run } from './hop.ts';
+import { profileArguments } from './profile.ts';
 
 const POLL_MS = 5;
 const never = new AbortController().signal;
@@ -16,15 +17,16 @@ export class PipelineRun implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #folder: string;
   readonly #watch: Disposable;
-  readonly #began = performance.now();
+  #began = performance.now();
+  #cpuSecondsBefore = 0;
   #remote: Remote | null = null;
 
-  constructor({ folder, url, slot = 'bench' }: Place) {
+  constructor({ folder, url, slot = 'bench', profile = null }: Place) {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'millrace.yaml'), benchYaml(folder, url, slot));
     const main = join(import.meta.dirname, '../main.ts');
     this.#folder = folder;
-    this.#child = spawn(process.execPath, [main, 'run'], {
+    this.#child = spawn(process.execPath, [...profileArguments(profile), main, 'run'], {
       cwd: folder,
       stdio: ['ignore', 'ignore', 'inherit'],
     });
@@ -42,6 +44,29 @@ export class PipelineRun implements AsyncDisposable {
     return this.#remote;
   }
 
+  /** Waits until every stage runs and the sink has nothing before it. */
+  async idle(): Promise<void> {
+    const remote = await this.remote();
+    for (;;) {
+      const { stages } = await remote.status();
+      const open = stages.every(({ state }) => state === 'running');
+      if (open && stages.every(({ behindRecords }) => (behindRecords ?? 0) === 0)) return;
+      await sleep(POLL_MS * 4);
+    }
+  }
+
+  /** Holds the process still, as it is, while its source goes on. */
+  hold(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  /** Lets it go on; what it takes is counted from here. */
+  release(): void {
+    this.#cpuSecondsBefore = usage(this.#child.pid ?? 0).cpuSeconds;
+    this.#began = performance.now();
+    this.#child.kill('SIGCONT');
+  }
+
   /** Waits until the sink has applied so many changes since this process started. */
   async applied(changes: number): Promise<void> {
     const remote = await this.remote();
@@ -53,12 +78,15 @@ export class PipelineRun implements AsyncDisposable {
     }
   }
 
-  /** What this process has taken since it was started, that is with its own start. */
+  /** What this process has taken since it was started, with its own start, or since it was released. */
   measured(events: number, disk: () => number | null = () => null): Run {
+    const seconds = (performance.now() - this.#began) / 1000;
+    const { cpuSeconds, rssBytes } = usage(this.#child.pid ?? 0);
     return {
       events,
-      seconds: (performance.now() - this.#began) / 1000,
-      ...usage(this.#child.pid ?? 0),
+      seconds,
+      cpuSeconds: cpuSeconds - this.#cpuSecondsBefore,
+      rssBytes,
       diskBytes: disk(),
     };
   }

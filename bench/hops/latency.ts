@@ -21,8 +21,8 @@ export const hop: Hop = {
     await pipeline.applied(ROWS);
   },
 
-  async run({ url, folder, events, run }) {
-    await using pipeline = new PipelineRun({ folder: prepared(folder), url });
+  async run({ url, folder, events, run, profile }) {
+    await using pipeline = new PipelineRun({ folder: prepared(folder), url, profile });
     const remote = await pipeline.remote();
     const latenciesMs: number[] = [];
     await withClient(url, async (client) => {

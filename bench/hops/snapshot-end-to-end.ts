@@ -14,10 +14,10 @@ export const hop: Hop = {
 
   run: (context) =>
     inRunFolder(context, async (folder) => {
-      const { events, url, run } = context;
+      const { events, url, run, profile } = context;
       const slot = `bench_${run}`;
       try {
-        await using pipeline = new PipelineRun({ folder, url, slot });
+        await using pipeline = new PipelineRun({ folder, url, slot, profile });
         await pipeline.applied(events);
         return pipeline.measured(events, () => folderBytes(folder));
       } finally {
