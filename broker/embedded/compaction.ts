@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { RecordCursor, RecordWriter } from '../records.ts';
 import { offset } from '../broker.ts';
 import { transaction } from './database.ts';
-import { KeyTable } from './key-table.ts';
+import { NewestOffsets } from './newest-offsets.ts';
 import type { PartitionLog } from './partition-log.ts';
 import { storeBodySync } from './segment-body.ts';
 import { segmentOfSync, type SegmentRow, type SegmentTable } from './segment-table.ts';
@@ -32,7 +32,7 @@ export interface CompactionParts {
  * always stays, so that readers and the lag come to the end.
  */
 export async function compact(of: CompactionParts, log: PartitionLog, now: number): Promise<void> {
-  const keys = new KeyTable(of.keysPerPass ?? keysFor(log));
+  const keys = new NewestOffsets(of.keysPerPass ?? keysFor(log));
   do {
     keys.clear();
     const dirty = { bytes: log.dirtyBytes, segments: log.dirtySegments };
@@ -54,7 +54,11 @@ export const expiry = (log: PartitionLog, now: number): number =>
   now - log.settings.tombstoneRetentionMs;
 
 /** Puts keys from `cleaned` on into the table; returns the offset before which all are in it. */
-async function collect(of: CompactionParts, log: PartitionLog, keys: KeyTable): Promise<number> {
+async function collect(
+  of: CompactionParts,
+  log: PartitionLog,
+  keys: NewestOffsets,
+): Promise<number> {
   const end = log.end;
   let at = log.cleaned;
   while (at < end) {
@@ -75,7 +79,7 @@ async function collect(of: CompactionParts, log: PartitionLog, keys: KeyTable): 
 }
 
 interface Pass {
-  readonly keys: KeyTable;
+  readonly keys: NewestOffsets;
   readonly upTo: number;
   /** Offset of the record that stays in any case. */
   readonly last: number;

@@ -1,6 +1,6 @@
 import { assert, bigInt, property } from 'fast-check';
 import { expect, test } from 'vitest';
-import { KeyHash } from './key-hash.ts';
+import { KeyHash } from '../../broker/key-hash.ts';
 import { KeyTable, TOMBSTONE } from './key-table.ts';
 
 const hash = new KeyHash();

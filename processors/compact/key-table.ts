@@ -1,4 +1,4 @@
-import type { KeyHash } from './key-hash.ts';
+import type { KeyHash } from '../../broker/key-hash.ts';
 
 /** Where a row is. `segment` is a segment of the row log, or one of the values below. */
 export interface RowPlace {

@@ -4,7 +4,7 @@ import type { CompactCounters } from './counters.ts';
 import { Accepted } from './accepted.ts';
 import { MOVED, NEW_KEY, OLD_KEY, TRUNCATED, UNCHANGED } from './headers.ts';
 import { KeyChange } from './key-change.ts';
-import { KeyHash } from './key-hash.ts';
+import { KeyHash } from '../../broker/key-hash.ts';
 import { KeyTable, type RowPlace } from './key-table.ts';
 import { RowBlock } from './row-block.ts';
 import type { RowLog } from './row-log.ts';
