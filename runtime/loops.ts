@@ -1,5 +1,4 @@
-import type { Broker, Subscription } from '../broker/broker.ts';
-import { offset } from '../broker/broker.ts';
+import { offset, type Broker, type Subscription, type TopicPartition } from '../broker/broker.ts';
 import type { Connector } from '../connectors/connector.ts';
 import type { Processor, ReadOutput } from '../processors/processor.ts';
 import type { Sink } from '../sinks/sink.ts';
@@ -27,6 +26,7 @@ export async function sourceLoop(
     // I5: records and position become durable together.
     const outgoing = [...batch.outgoing, positions.record(batch.position)];
     await broker.publish(outgoing, { producer });
+    positions.published(batch.position);
     reach('source.published');
     // I1: only now may the source forget them.
     await connector.ack(batch.position);
@@ -83,9 +83,13 @@ export async function sinkLoop(
   const subscription: Subscription = {
     ...stage.subscription,
     assigned: async (partitions) => {
-      const next = await sink.open(partitions);
+      const known = await sink.open(partitions);
       meter.ready();
-      return next;
+      // What the ledger does not know was never written there, whatever the broker's offsets say of a
+      // sink that was lost or replaced: it starts at the beginning, or fails if that is gone (I4).
+      return partitions.map(
+        (partition) => known.find(isOf(partition)) ?? { ...partition, next: offset(0) },
+      );
     },
   };
   for await (const batches of broker.subscribe(subscription, signal)) {
@@ -98,3 +102,8 @@ export async function sinkLoop(
     meter.finished(written);
   }
 }
+
+const isOf =
+  ({ topic, partition }: TopicPartition) =>
+  (other: TopicPartition): boolean =>
+    other.topic === topic && other.partition === partition;

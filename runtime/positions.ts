@@ -71,10 +71,14 @@ export class Positions {
         expected: `a position not before ${this.#last}`,
       });
     }
-    this.#last = reached;
-    this.#startOver = false;
     const value = Buffer.from(JSON.stringify({ position: reached }));
     return { topic, partition: 0, records: pack([{ key: this.#key, value, timestamp: now }]) };
+  }
+
+  /** To be called when the record was published: only then is it durable. */
+  published(reached: Position): void {
+    this.#last = reached;
+    this.#startOver = false;
   }
 
   #parse(value: Buffer | null): Position | null {

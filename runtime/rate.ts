@@ -1,6 +1,6 @@
-const SECONDS = 10;
+const SECONDS = 3;
 
-/** Events per second over the last ten seconds, in buckets of one second. */
+/** Events per second over the last three seconds, in buckets of one second. */
 export class Rate {
   readonly #buckets = new Float64Array(SECONDS + 1);
   readonly #now: () => number;

@@ -79,6 +79,7 @@ describe('the source', () => {
     await using opened = await small.openBroker();
     const positions = new Positions(opened.broker, 'shop');
     positions.record(positionOf(7));
+    positions.published(positionOf(7));
     positions.record(positionOf(7));
     expect(() => positions.record(positionOf(6))).toThrow('the source went back in its history');
   });
