@@ -71,7 +71,7 @@ describe('a valid file', () => {
         changesRetention: null,
         tombstoneRetention: 7 * 86_400_000,
       },
-      http: { host: '127.0.0.1', port: 8090 },
+      http: { host: '127.0.0.1' },
       log: { level: 'info' },
       drainTimeout: 30_000,
     });

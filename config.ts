@@ -118,8 +118,10 @@ const topics = group({
 const http = group({
   host: text('an address').prefault('127.0.0.1').describe('Address to listen on.'),
   port: whole(0, 65_535)
-    .prefault(8090)
-    .describe('Port of /metrics, /healthz, /readyz, /status and /query; 0 for any free one.'),
+    .optional()
+    .describe(
+      'Port of /metrics, /healthz, /readyz, /status and /query; 0 for any free one. If not given 8090, or any free one if that is taken.',
+    ),
 });
 
 const log = group({
@@ -194,6 +196,7 @@ export function parseConfig(yaml: string, origin: ConfigOrigin): Config {
 function contradictions(config: Config, document: ConfigDocument): Mistake[] {
   const found: Mistake[] = [];
   const names = new Set<string>();
+  const paths = new Set<string>();
   config.sinks.forEach((sink, index) => {
     if (names.has(sink.name)) {
       found.push(
@@ -204,6 +207,15 @@ function contradictions(config: Config, document: ConfigDocument): Mistake[] {
       );
     }
     names.add(sink.name);
+    if (paths.has(sink.path)) {
+      found.push(
+        document.mistake(['sinks', index, 'path'], {
+          message: `two sinks write to ${sink.path}`,
+          expected: 'a file of its own for each sink',
+        }),
+      );
+    }
+    paths.add(sink.path);
     for (const table of Object.keys(sink.tables)) {
       if (config.source.tables.some((captured) => captured === table || captured.includes('*'))) {
         continue;

@@ -62,17 +62,20 @@ export function bar(progress: SnapshotProgress, columns: number): string {
   const text = figures(progress);
   const room = Math.min(40, columns - text.length - 'snapshot    '.length - 1);
   if (room < 5) return `snapshot  ${text}`.slice(0, columns - 1);
-  const filled = Math.round(room * share(progress));
+  const filled = Math.round(room * (share(progress) ?? 0));
   return `snapshot  ${'█'.repeat(filled)}${'░'.repeat(room - filled)}  ${text}`;
 }
 
 export function figures(progress: SnapshotProgress): string {
   const { rows, rowsPerSecond, remainingSeconds } = progress;
   const left = remainingSeconds === null ? '' : `  ETA ${span(remainingSeconds * 1000)}`;
-  const percent = Math.floor(share(progress) * 100);
-  return `${percent} %  ${count(rows)} rows  ${count(rowsPerSecond)}/s${left}`;
+  const rate = `${count(rows)} rows  ${count(rowsPerSecond)}/s`;
+  const done = share(progress);
+  return done === null ? rate : `${Math.floor(done * 100)} %  ${rate}${left}`;
 }
 
-function share({ rows, rowsEstimated }: SnapshotProgress): number {
-  return rowsEstimated === 0 ? 1 : Math.min(1, rows / rowsEstimated);
+/** Null where the estimate is worth nothing: a table that was never analysed, or one that has grown. */
+function share({ rows, rowsEstimated, ...progress }: SnapshotProgress): number | null {
+  if (isFinished({ rows, rowsEstimated, ...progress })) return 1;
+  return rowsEstimated <= rows ? null : rows / rowsEstimated;
 }

@@ -17,6 +17,8 @@ interface Answer {
   readonly type: string;
 }
 
+/** Unless the configuration names one. */
+const PORT = 8090;
 const QUERY_BYTES_MAX = 1024 * 1024;
 
 /** HTTP beside a running pipeline: `/metrics`, `/healthz`, `/readyz`, `/status`, `/tables`, `POST /query`. */
@@ -35,21 +37,17 @@ export class Console implements AsyncDisposable {
   /** Throws `PORT_IN_USE`. */
   static async open(
     pipeline: Observed,
-    address: { readonly host: string; readonly port: number },
+    address: { readonly host: string; readonly port?: number | undefined },
   ): Promise<Console> {
     const token = randomBytes(24).toString('base64url');
     const server = createServer((request, response) => {
       void respond({ pipeline, token }, request, response);
     });
-    try {
-      server.listen(address.port, address.host);
-      await once(server, 'listening');
-    } catch (cause) {
-      throw new MillraceError('PORT_IN_USE', 'the console cannot listen', {
-        place: `${address.host}:${address.port}`,
-        cause,
-      });
-    }
+    await listen(server, { ...address, port: address.port ?? PORT }).catch((error: unknown) => {
+      // Nobody asked for that very port.
+      if (address.port === undefined) return listen(server, { ...address, port: 0 });
+      throw error;
+    });
     const { port } = server.address() as AddressInfo;
     const any = address.host === '0.0.0.0' || address.host === '::';
     const reached = any ? 'localhost' : address.host;
@@ -60,6 +58,19 @@ export class Console implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
+async function listen(
+  server: Server,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<void> {
+  try {
+    server.listen(port, host);
+    await once(server, 'listening');
+  } catch (cause) {
+    const place = `${host}:${port}`;
+    throw new MillraceError('PORT_IN_USE', 'the console cannot listen', { place, cause });
   }
 }
 
