@@ -55,7 +55,14 @@ const sources = {
 const sinks = {
   duckdb: async (options: SinkConfig, wiring: SinkWiring): Promise<QueryableSink> => {
     const { duckdbSink } = await import('./sinks/duckdb/sink.ts');
-    const { kind: _, name: __, batchBytesMax: ___, memoryLimit, ...settings } = options;
+    const {
+      kind: _,
+      name: __,
+      batchBytesMax: ___,
+      batchRowsMax: ____,
+      memoryLimit,
+      ...settings
+    } = options;
     const { config, log, registry } = wiring;
     return duckdbSink(
       {

@@ -61,6 +61,20 @@ const postgresSource = group({
     .describe('Follow each delete on the raw topic by a null value, as Debezium does.'),
 });
 
+const policies = ['evolve', 'additive', 'freeze', 'stop'] as const;
+
+const allowed = (what: string) =>
+  flag().optional().describe(`Whether ${what}; by the \`evolution\` if not given.`);
+
+const allow = group({
+  add: allowed('a new column may be added'),
+  drop: allowed('a column may go in the source; it stays in the sink'),
+  widen: allowed('the type of a column may become a wider one'),
+  rename: allowed(
+    'a column may get another name; it is added under the new one, the old one stays',
+  ),
+}).describe('What differs from `evolution` for single kinds of change.');
+
 const sinkTable = group({
   mode: oneOf(['merge', 'append'])
     .optional()
@@ -75,6 +89,10 @@ const sinkTable = group({
   name: text('a table name')
     .optional()
     .describe('Name in the sink, `table` or `schema.table`; as in the source if not given.'),
+  evolution: oneOf(policies)
+    .optional()
+    .describe("What is done about changed columns; the sink's, `allow` included, if not given."),
+  allow: allow.optional(),
 });
 
 const duckdbSink = group({
@@ -94,9 +112,18 @@ const duckdbSink = group({
     .record(z.string(), sinkTable, { error: 'tables by name, such as public.orders: {…}' })
     .prefault({})
     .describe('What differs for single tables, by their name in the source.'),
+  evolution: oneOf(policies)
+    .prefault('evolve')
+    .describe(
+      'What is done about changed columns: `evolve` follows, `additive` only adds, `freeze` parks the table, `stop` ends the pipeline.',
+    ),
+  allow: allow.prefault({}),
   batchBytesMax: size()
     .prefault('32MiB')
     .describe('Bytes of records in one transaction of the sink, at most.'),
+  batchRowsMax: whole(1, 100_000_000)
+    .prefault(100_000)
+    .describe('Records in one transaction of the sink, at most.'),
   memoryLimit: size()
     .prefault('256MiB')
     .describe('Memory of DuckDB itself, at most; what does not fit is spilled to disk.'),
@@ -150,8 +177,10 @@ export const configSchema = group({
     .min(1, 'at least one sink')
     .describe('Where the changes go.'),
   partitions: whole(1, 256)
-    .prefault(4)
-    .describe('Partitions of every topic of a table. Do not change it later.'),
+    .prefault(1)
+    .describe(
+      'Partitions of every topic of a table. One process gains nothing from more, and with one even a row whose key changes keeps its order. Do not change it later.',
+    ),
   topics: topics.prefault({}).describe('How long topics keep what they hold.'),
   http: http.prefault({}).describe('The console of a running pipeline.'),
   log: log.prefault({}).describe('Logging.'),

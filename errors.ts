@@ -3,8 +3,9 @@
  * code, and what a running stage does about it. This table is the documentation of the codes.
  *
  * `exit`: 1 runtime, 2 configuration, 3 environment.
- * `directive`: `retry` re-opens the stage after a back-off; `dead-letter` parks the record's key;
- * `stop` ends the pipeline. Whatever is not in this table stops it.
+ * `directive`: `retry` re-opens the stage after a back-off; `park` leaves the table where it is in a
+ * sink, while the others go on; `dead-letter` parks the record's key; `stop` ends the pipeline. Whatever
+ * is not in this table stops it. In a source `park` and `dead-letter` stop: it has one stream only.
  */
 interface Code {
   readonly meaning: string;
@@ -13,7 +14,7 @@ interface Code {
   readonly directive: Directive;
 }
 
-export type Directive = 'retry' | 'dead-letter' | 'stop';
+export type Directive = 'retry' | 'park' | 'dead-letter' | 'stop';
 
 export const codes = {
   // Configuration
@@ -228,7 +229,7 @@ export const codes = {
     meaning: 'A value cannot be carried exactly by the type its column has on the topic.',
     remedy: 'Exclude the column, or change its type in the source.',
     exit: 1,
-    directive: 'stop',
+    directive: 'park',
   },
   PROTOCOL_UNEXPECTED: {
     meaning: 'The server sent something that its protocol does not allow there.',
@@ -265,6 +266,19 @@ export const codes = {
   SINK_TABLE_CONFLICT: {
     meaning: 'A table of the sink cannot hold what the topic has.',
     remedy: 'Rename or drop the table or column shown, or choose another target.',
+    exit: 1,
+    directive: 'park',
+  },
+  SINK_CHANGE_REFUSED: {
+    meaning:
+      'The columns of a table changed in the source, and its policy in the sink refuses that.',
+    remedy: 'Allow the change in the configuration or make it in the sink, then resume the table.',
+    exit: 1,
+    directive: 'park',
+  },
+  SINK_CHANGE_STOPPED: {
+    meaning: 'The columns of a table changed in the source, and its policy is to stop then.',
+    remedy: 'Set another `evolution` for the table, then start again.',
     exit: 1,
     directive: 'stop',
   },
@@ -356,6 +370,14 @@ export class MillraceError extends Error {
 /** What a stage does about an error. The retry list is the table's; unknown means stop. */
 export function directive(error: unknown): Directive {
   return error instanceof MillraceError ? codes[error.code].directive : 'stop';
+}
+
+/**
+ * Whether an error concerns one table of a sink, so that the others can go on (I4, I7). A poison record
+ * parks its whole table: what comes after it may depend on it.
+ */
+export function parksTable(error: unknown): error is MillraceError {
+  return ['park', 'dead-letter'].includes(directive(error));
 }
 
 export function exitCode(error: unknown): number {

@@ -4,6 +4,7 @@ import { silent } from '../log.ts';
 import type { Components } from '../runtime/components.ts';
 import { inert } from '../runtime/failpoints.ts';
 import { Positions } from '../runtime/positions.ts';
+import { SinkTables } from '../runtime/sink-tables.ts';
 import { StageMeter, type StageKind } from '../runtime/stage-meter.ts';
 import {
   processorLife,
@@ -53,7 +54,11 @@ export async function openStage(
     reach: inert,
     onProgress: () => {},
     onCaptured: () => {},
+    onParked: (sink, { table, code, message }) => {
+      throw new Error(`${sink} has parked ${table}: ${code}: ${message}`);
+    },
     sinks: new Map(),
+    tables: new Map(config.sinks.map(({ name }) => [name, new SinkTables()])),
     halt: new AbortController().signal,
   };
   let life: Promise<void> = Promise.resolve();

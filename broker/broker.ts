@@ -65,6 +65,8 @@ export interface Subscription {
   readonly topics: readonly TopicName[];
   /** Upper bound of one delivery; a single larger record is still delivered, alone. */
   readonly bytesMax?: number;
+  /** The same in records, so that what a reader makes of each is bounded too. */
+  readonly recordsMax?: number;
   /**
    * Called when partitions are assigned, before their first batch, and awaited. What it returns for
    * a partition replaces the group's committed offset (a sink's ledger knows better); partitions it

@@ -7,6 +7,7 @@ import { queryCommand } from './query.ts';
 import { reportError } from './report-error.ts';
 import { runCommand } from './run.ts';
 import { statusCommand } from './status.ts';
+import { tablesCommand } from './tables.ts';
 import type { CliContext } from './terminal.ts';
 import { validateCommand } from './validate.ts';
 import { version } from './version.ts';
@@ -19,6 +20,7 @@ const verbs = [
   planCommand,
   runCommand,
   statusCommand,
+  tablesCommand,
   queryCommand,
 ] as const;
 

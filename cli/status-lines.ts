@@ -2,6 +2,7 @@ import type { StageStatus, Status } from '../runtime/status.ts';
 import { bytes, count, seconds, span } from './figures.ts';
 import { bar, finished, isFinished } from './progress.ts';
 import { table } from './table.ts';
+import { parkedLines } from './tables.ts';
 
 /** A status as people read it at a glance. */
 export function statusLines(status: Status, now: number): string[] {
@@ -13,6 +14,7 @@ export function statusLines(status: Status, now: number): string[] {
     ...snapshot(status),
     '',
     ...tables(status),
+    ...parkedLines(status.parked, now),
   ];
 }
 

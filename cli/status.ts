@@ -10,6 +10,7 @@ import { Positions } from '../runtime/positions.ts';
 import { type Status, stoppedStatus } from '../runtime/status.ts';
 import { tablesOnTopics, topologyOf } from '../runtime/topology.ts';
 import { loadConfig } from './load-config.ts';
+import { parkedTables } from './tables.ts';
 import { statusLines } from './status-lines.ts';
 import type { CliContext } from './terminal.ts';
 import { answer, type CommonOptions, verb } from './verb.ts';
@@ -54,5 +55,7 @@ export async function statusOf(config: Config, context: CliContext): Promise<Sta
   const { broker } = opened;
   const state = await broker.describe();
   const position = await new Positions(broker, config.pipeline).read(context.signal);
-  return stoppedStatus(topologyOf(config, tablesOnTopics(config, state)), state, position);
+  const topology = topologyOf(config, tablesOnTopics(config, state));
+  const parked = await parkedTables(config, { topology, opened }, context);
+  return stoppedStatus(topology, state, { position, parked });
 }

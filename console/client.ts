@@ -14,6 +14,11 @@ export interface Remote {
     sql: string,
     options: { readonly sink: string; readonly rowsMax: number },
   ): Promise<QueryResult>;
+  /** Resumes or rebuilds a table, in all sinks if none is named. */
+  order(
+    action: 'resume' | 'rebuild',
+    of: { readonly table: string; readonly sink?: string },
+  ): Promise<void>;
 }
 
 /**
@@ -43,18 +48,22 @@ function connect({ url, token }: RunFile, signal: AbortSignal): Remote {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(5_000)]);
     return answerOf(await fetch(`${url}${path}`, { signal: patience }));
   };
+  const post = async (path: string, body: object): Promise<unknown> => {
+    const response = await fetch(`${url}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal,
+    });
+    return answerOf(response);
+  };
   return {
     url,
     status: async () => (await get('/status')) as Status,
     tables: async () => (await get('/tables')) as readonly CapturedTable[],
-    async query(sql, options) {
-      const response = await fetch(`${url}/query`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ sql, ...options }),
-        signal,
-      });
-      return (await answerOf(response)) as QueryResult;
+    query: async (sql, options) => (await post('/query', { sql, ...options })) as QueryResult,
+    async order(action, of) {
+      await post(`/tables/${action}`, of);
     },
   };
 }

@@ -8,7 +8,7 @@ import type { Pipeline } from '../runtime/run.ts';
 /** What the console needs of a pipeline. */
 export type Observed = Pick<
   Pipeline,
-  'status' | 'metricsText' | 'query' | 'unhealthy' | 'unready' | 'metrics' | 'captured'
+  'status' | 'metricsText' | 'query' | 'unhealthy' | 'unready' | 'metrics' | 'captured' | 'tables'
 >;
 
 interface Answer {
@@ -19,9 +19,12 @@ interface Answer {
 
 /** Unless the configuration names one. */
 const PORT = 8090;
-const QUERY_BYTES_MAX = 1024 * 1024;
+const BODY_BYTES_MAX = 1024 * 1024;
+const GETS = ['/metrics', '/healthz', '/readyz', '/status', '/tables'];
+/** With the token of run.json. */
+const POSTS = ['/query', '/tables/resume', '/tables/rebuild'];
 
-/** HTTP beside a running pipeline: `/metrics`, `/healthz`, `/readyz`, `/status`, `/tables`, `POST /query`. */
+/** HTTP beside a running pipeline: what {@link GETS} and {@link POSTS} list. */
 export class Console implements AsyncDisposable {
   readonly url: string;
   /** Must come with `POST /query`: a page in a browser on this machine does not know it. */
@@ -102,10 +105,13 @@ async function route(
   signal: AbortSignal,
 ): Promise<Answer> {
   const { pathname } = new URL(request.url ?? '/', 'http://console');
-  const known = ['/metrics', '/healthz', '/readyz', '/status', '/tables', '/query'];
+  const known = [...GETS, ...POSTS];
   if (!known.includes(pathname)) return json(404, { error: `expected one of ${known.join(', ')}` });
-  const method = pathname === '/query' ? ['POST'] : ['GET', 'HEAD'];
+  const method = POSTS.includes(pathname) ? ['POST'] : ['GET', 'HEAD'];
   if (!method.includes(request.method ?? '')) return json(405, { error: `expected ${method[0]}` });
+  if (POSTS.includes(pathname) && !allowed(request, token)) {
+    return json(403, { error: 'expected the token of run.json' });
+  }
   switch (pathname) {
     case '/metrics':
       return {
@@ -116,13 +122,16 @@ async function route(
     case '/healthz':
       return verdict(pipeline.unhealthy());
     case '/readyz':
-      return verdict(pipeline.unready());
+      return verdict(pipeline.unready(), { degraded: pipeline.tables.degraded() });
     case '/status':
       return json(200, await pipeline.status());
     case '/tables':
       return json(200, pipeline.captured);
+    case '/tables/resume':
+      return order(request, (table, sink) => pipeline.tables.resume(table, sink));
+    case '/tables/rebuild':
+      return order(request, (table, sink) => pipeline.tables.rebuild(table, sink));
     default:
-      if (!allowed(request, token)) return json(403, { error: 'expected the token of run.json' });
       return query(pipeline, request, signal);
   }
 }
@@ -143,6 +152,17 @@ async function query(
   return json(200, result);
 }
 
+async function order(
+  request: IncomingMessage,
+  work: (table: string, sink?: string) => Promise<void>,
+): Promise<Answer> {
+  const parsed: unknown = JSON.parse(await bodyOf(request));
+  const { table, sink } = (parsed ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof table !== 'string') return json(400, { error: 'expected {"table": "…"}' });
+  await work(table, typeof sink === 'string' ? sink : undefined);
+  return json(200, { table });
+}
+
 function allowed(request: IncomingMessage, token: string): boolean {
   const given = Buffer.from(request.headers.authorization ?? '');
   const expected = Buffer.from(`Bearer ${token}`);
@@ -154,20 +174,20 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   let bytes = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
     bytes += part.length;
-    if (bytes > QUERY_BYTES_MAX) throw new SyntaxError('the query is too long');
+    if (bytes > BODY_BYTES_MAX) throw new SyntaxError('the body is too long');
     parts.push(part);
   }
   return Buffer.concat(parts).toString();
 }
 
-function verdict(reasons: readonly string[]): Answer {
-  return json(reasons.length === 0 ? 200 : 503, { ok: reasons.length === 0, reasons });
+function verdict(reasons: readonly string[], more: object = {}): Answer {
+  return json(reasons.length === 0 ? 200 : 503, { ok: reasons.length === 0, reasons, ...more });
 }
 
 function failure(error: unknown): Answer {
   if (error instanceof MillraceError) {
     const { code, message, place, expected, remedy } = error;
-    const status = code === 'QUERY_FAILED' ? 400 : 503;
+    const status = code === 'QUERY_FAILED' || code === 'USAGE' ? 400 : 503;
     return json(status, { error: { code, message, place, expected, remedy } });
   }
   if (error instanceof SyntaxError) return json(400, { error: error.message });

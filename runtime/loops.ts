@@ -1,9 +1,17 @@
-import { offset, type Broker, type Subscription, type TopicPartition } from '../broker/broker.ts';
+import {
+  type Broker,
+  offset,
+  type Offset,
+  type Subscription,
+  type TopicName,
+  type TopicPartition,
+} from '../broker/broker.ts';
 import type { Connector } from '../connectors/connector.ts';
 import type { Processor, ReadOutput } from '../processors/processor.ts';
-import type { Sink } from '../sinks/sink.ts';
+import type { ParkedTable, Sink } from '../sinks/sink.ts';
 import type { Reach } from './failpoints.ts';
 import type { Positions } from './positions.ts';
+import type { SinkTables } from './sink-tables.ts';
 import type { StageMeter } from './stage-meter.ts';
 
 interface Stage {
@@ -70,26 +78,52 @@ export async function processorLoop(
   }
 }
 
+type SinkStage = Stage & {
+  readonly subscription: Subscription;
+  /** Ends a write that is under way; the loop's signal only what comes after it. */
+  readonly halt: AbortSignal;
+  readonly tables: SinkTables;
+  /** Told of each table that is parked. */
+  readonly parked: (table: ParkedTable) => void;
+};
+
 /**
  * Topics → outside. The sink's ledger says where each partition goes on; the broker's offsets only
- * follow it, for lag. `halt` ends a write that is under way, `signal` only what comes after it.
+ * follow it, for lag. Topics of parked tables are not read (I4): each time a table is parked, resumed or
+ * rebuilt, the loop leaves the group and joins it for the topics that go on.
  */
-export async function sinkLoop(
+export async function sinkLoop(sink: Sink, stage: SinkStage, signal: AbortSignal): Promise<void> {
+  const { broker, meter, subscription, tables } = stage;
+  try {
+    while (!signal.aborted) {
+      const turn = tables.turn(signal);
+      await tables.serve(sink, broker);
+      const topics = subscription.topics.filter((topic) => !tables.isParked(topic));
+      if (topics.length > 0) await deliver(sink, { ...stage, topics }, turn);
+      else {
+        meter.ready();
+        await untilAborted(turn);
+      }
+    }
+  } finally {
+    tables.end();
+  }
+}
+
+/** Until the signal aborts, or a table is refused. */
+async function deliver(
   sink: Sink,
-  stage: Stage & { readonly subscription: Subscription; readonly halt: AbortSignal },
+  stage: SinkStage & { readonly topics: readonly TopicName[] },
   signal: AbortSignal,
 ): Promise<void> {
-  const { broker, meter, reach, halt } = stage;
+  const { broker, meter, reach, halt, topics } = stage;
   const subscription: Subscription = {
     ...stage.subscription,
+    topics,
     assigned: async (partitions) => {
       const known = await sink.open(partitions);
       meter.ready();
-      // What the ledger does not know was never written there, whatever the broker's offsets say of a
-      // sink that was lost or replaced: it starts at the beginning, or fails if that is gone (I4).
-      return partitions.map(
-        (partition) => known.find(isOf(partition)) ?? { ...partition, next: offset(0) },
-      );
+      return [...known, ...(await beginnings(broker, partitions, known))];
     },
   };
   for await (const batches of broker.subscribe(subscription, signal)) {
@@ -97,13 +131,37 @@ export async function sinkLoop(
     reach('sink.received');
     const written = await sink.write(batches, halt);
     reach('sink.written');
-    await broker.commit(batches.map((batch) => batch.consumed));
+    const refused = new Set(written.refused.map(({ topic }) => topic));
+    const done = batches.filter(({ topic }) => !refused.has(topic));
+    await broker.commit(done.map((batch) => batch.consumed));
     reach('sink.committed');
     meter.finished(written);
+    if (refused.size > 0) {
+      for (const table of written.refused) stage.parked(table);
+      return;
+    }
   }
 }
 
-const isOf =
-  ({ topic, partition }: TopicPartition) =>
-  (other: TopicPartition): boolean =>
-    other.topic === topic && other.partition === partition;
+/** Where partitions begin that the sink has nothing of, whatever the group has committed (I4). */
+async function beginnings(
+  broker: Broker,
+  partitions: readonly TopicPartition[],
+  known: readonly TopicPartition[],
+): Promise<(TopicPartition & { readonly next: Offset })[]> {
+  const unknown = partitions.filter(
+    ({ topic, partition }) =>
+      !known.some((other) => other.topic === topic && other.partition === partition),
+  );
+  if (unknown.length === 0) return [];
+  const { topics } = await broker.describe();
+  return unknown.flatMap(({ topic, partition }) => {
+    const found = topics.find((candidate) => candidate.topic === topic)?.offsets[partition];
+    return found === undefined ? [] : [{ topic, partition, next: found.start }];
+  });
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+}

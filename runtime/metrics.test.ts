@@ -10,6 +10,8 @@ const published = [
   'millrace_changes_total',
   'millrace_errors_total',
   'millrace_lag_seconds',
+  'millrace_parked_records',
+  'millrace_parked_tables',
   'millrace_snapshot_rows',
   'millrace_snapshot_rows_estimated',
   'millrace_stage_up',
@@ -44,6 +46,7 @@ async function scraped(): Promise<string> {
         topics: [{ topic: 'shop.public.orders', records: 9, bytes: 4_096 }],
       },
     ],
+    parked: [],
     snapshot: {
       rows: 10,
       rowsEstimated: 20,

@@ -17,6 +17,8 @@ export const metricNames = {
   millrace_lag_seconds:
     'Lag per hop on the way to a sink; hops read, raw, changes and applied add up to total.',
   millrace_behind_records: 'Records in its input topics that a stage has not done yet.',
+  millrace_parked_tables: 'Tables that a sink does not write to until they are resumed or rebuilt.',
+  millrace_parked_records: 'Records that wait for a parked table.',
   millrace_topic_bytes: 'Bytes that a topic holds.',
   millrace_snapshot_rows: 'Rows of a table copied by the running or last snapshot.',
   millrace_snapshot_rows_estimated: 'Rows that the table was estimated to have.',
@@ -44,6 +46,8 @@ export class Metrics {
   readonly #duration: Histogram;
   readonly #lag = this.#gauge('millrace_lag_seconds', ['pipeline', 'sink', 'hop']);
   readonly #behind = this.#gauge('millrace_behind_records', ['pipeline', 'stage']);
+  readonly #parkedTables = this.#gauge('millrace_parked_tables', ['pipeline', 'sink']);
+  readonly #parkedRecords = this.#gauge('millrace_parked_records', ['pipeline', 'sink', 'table']);
   readonly #topicBytes = this.#gauge('millrace_topic_bytes', ['pipeline', 'topic']);
   readonly #snapshot = this.#gauge('millrace_snapshot_rows', ['pipeline', 'table']);
   readonly #estimated = this.#gauge('millrace_snapshot_rows_estimated', ['pipeline', 'table']);
@@ -85,7 +89,7 @@ export class Metrics {
   }
 
   /** Sets what is a state and not a count. */
-  set(status: Pick<Status, 'lag' | 'stages' | 'tables' | 'snapshot'>): void {
+  set(status: Pick<Status, 'lag' | 'stages' | 'tables' | 'snapshot' | 'parked'>): void {
     const pipeline = this.#pipeline;
     for (const { sink, ...hops } of status.lag) {
       for (const [hop, seconds] of Object.entries(hops)) {
@@ -94,6 +98,13 @@ export class Metrics {
     }
     for (const { stage, behindRecords } of status.stages) {
       if (behindRecords !== null) this.#behind.set({ pipeline, stage }, behindRecords);
+    }
+    this.#parkedTables.reset();
+    this.#parkedRecords.reset();
+    for (const { sink } of status.lag) this.#parkedTables.set({ pipeline, sink }, 0);
+    for (const { sink, table, waitingRecords } of status.parked) {
+      this.#parkedTables.inc({ pipeline, sink });
+      this.#parkedRecords.set({ pipeline, sink, table }, waitingRecords);
     }
     for (const { topic, bytes } of status.tables.flatMap((table) => table.topics)) {
       this.#topicBytes.set({ pipeline, topic }, bytes);

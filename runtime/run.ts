@@ -16,6 +16,7 @@ import { inert, type Reach } from './failpoints.ts';
 import { unhealthy, unready } from './health.ts';
 import { LagTrace } from './lag.ts';
 import { Metrics } from './metrics.ts';
+import { PipelineTables } from './pipeline-tables.ts';
 import { Positions } from './positions.ts';
 import { untilStopped } from './retry.ts';
 import { type Passing, StageMeter } from './stage-meter.ts';
@@ -41,6 +42,8 @@ export interface RunOptions {
 /** A pipeline with its broker open: made by {@link openPipeline}, runs once. */
 export class Pipeline implements AsyncDisposable {
   readonly topology: Topology;
+  /** The tables of its sinks: which are parked, and what is to be done about them. */
+  readonly tables: PipelineTables;
   readonly metrics: Metrics;
   readonly #context: StageContext;
   readonly #options: RunOptions;
@@ -74,6 +77,7 @@ export class Pipeline implements AsyncDisposable {
     this.metrics = new Metrics(config.pipeline);
     this.#lag = new LagTrace(config.sinks.map((sink) => sink.name));
     this.#meters = this.topology.stages.map((stage) => this.#meter(stage));
+    this.tables = new PipelineTables(config, topology);
     this.#context = {
       config,
       components,
@@ -84,6 +88,8 @@ export class Pipeline implements AsyncDisposable {
       onCaptured: (tables) => (this.#captured = tables),
       onProgress: (progress) => (this.#snapshot = progress),
       sinks: this.#sinks,
+      tables: this.tables.bySink,
+      onParked: (sink, table) => options.log.warn({ sink, ...table }, 'a table is parked'),
       halt: this.#halt.signal,
     };
   }
@@ -149,6 +155,7 @@ export class Pipeline implements AsyncDisposable {
       })),
       snapshot: this.#snapshot,
       tables: tableStatus(this.topology, state),
+      parked: this.tables.parked(state),
     };
   }
 

@@ -2,10 +2,12 @@ import type { Broker } from '../broker/broker.ts';
 import type { Config, SinkConfig } from '../config.ts';
 import type { CapturedTable } from '../connectors/connector.ts';
 import type { SchemaRegistry } from '../schemas/registry.ts';
+import type { ParkedTable } from '../sinks/sink.ts';
 import type { Components, QueryableSink, SnapshotProgress } from './components.ts';
 import type { Reach } from './failpoints.ts';
 import { processorLoop, sinkLoop, sourceLoop } from './loops.ts';
 import type { Positions } from './positions.ts';
+import type { SinkTables } from './sink-tables.ts';
 import type { StageMeter } from './stage-meter.ts';
 import type { StagePlan } from './topology.ts';
 
@@ -21,6 +23,9 @@ export interface StageContext {
   readonly onProgress: (progress: SnapshotProgress) => void;
   /** Sinks that are open, by name: whom a query goes to. */
   readonly sinks: Map<string, QueryableSink>;
+  /** Tables of each sink of the configuration, by its name. */
+  readonly tables: ReadonlyMap<string, SinkTables>;
+  readonly onParked: (sink: string, table: ParkedTable) => void;
   /** Ends writes that are under way: the stop has taken too long. */
   readonly halt: AbortSignal;
 }
@@ -65,14 +70,22 @@ export function sinkLife(
   meter: StageMeter,
 ): StageLife {
   const { broker, components, reach, halt, sinks } = context;
-  const { name, batchBytesMax } = plan.sink;
-  const { inputs } = plan.stage;
-  const subscription = { group: groupOf(plan.stage), topics: inputs, bytesMax: batchBytesMax };
+  const { name, batchBytesMax, batchRowsMax } = plan.sink;
+  const tables = context.tables.get(name);
+  if (tables === undefined) throw new TypeError(`no tables of sink ${name}`);
+  const subscription = {
+    group: groupOf(plan.stage),
+    topics: plan.stage.inputs,
+    bytesMax: batchBytesMax,
+    recordsMax: batchRowsMax,
+  };
+  const parked = (table: ParkedTable): void => context.onParked(name, table);
   return async (signal) => {
     await using sink = await components.openSink(plan.sink, context.registry);
     sinks.set(name, sink);
     try {
-      await sinkLoop(sink, { broker, meter, reach, subscription, halt }, signal);
+      const stage = { broker, meter, reach, subscription, halt, tables, parked };
+      await sinkLoop(sink, stage, signal);
     } finally {
       sinks.delete(name);
     }

@@ -1,5 +1,6 @@
 import type { BrokerState } from '../broker/broker.ts';
 import type { Position } from '../connectors/connector.ts';
+import type { ParkedTable } from '../sinks/sink.ts';
 import type { SnapshotProgress } from './components.ts';
 import type { HopLag } from './lag.ts';
 import type { StageError, StageKind, StageState } from './stage-meter.ts';
@@ -18,6 +19,17 @@ export interface Status {
   /** Of the last snapshot since the start; null if there was none. */
   readonly snapshot: SnapshotProgress | null;
   readonly tables: readonly TableStatus[];
+  /** Tables that their sink does not write to until they are resumed or rebuilt. */
+  readonly parked: readonly ParkedStatus[];
+}
+
+export interface ParkedStatus extends Omit<ParkedTable, 'partitions' | 'topic' | 'table'> {
+  readonly sink: string;
+  /** As the source calls it, and as the sink does. */
+  readonly table: string;
+  readonly target: string;
+  /** Records that wait on its topic. */
+  readonly waitingRecords: number;
 }
 
 export interface StageStatus {
@@ -76,11 +88,28 @@ export function tableStatus(topology: Topology, state: BrokerState): TableStatus
   }));
 }
 
+export function parkedStatus(
+  sink: string,
+  parked: readonly ParkedTable[],
+  by: { readonly topology: Pick<Topology, 'tables'>; readonly state: BrokerState },
+): ParkedStatus[] {
+  return parked.map(({ topic, table: target, partitions, ...why }) => {
+    const offsets = by.state.topics.find((found) => found.topic === topic)?.offsets ?? [];
+    const next = new Map(partitions.map((at) => [at.partition, at.next]));
+    const table = by.topology.tables.find(({ changes }) => changes === topic)?.table ?? topic;
+    const waitingRecords = offsets.reduce(
+      (sum, { start, end }, partition) => sum + end - Math.max(start, next.get(partition) ?? start),
+      0,
+    );
+    return { sink, table, target, waitingRecords, ...why };
+  });
+}
+
 /** The status of a pipeline that does not run, from what its broker holds. */
 export function stoppedStatus(
   topology: Topology,
   state: BrokerState,
-  position: Position | null,
+  of: { readonly position: Position | null; readonly parked: readonly ParkedStatus[] },
 ): Status {
   return {
     pipeline: topology.pipeline,
@@ -91,7 +120,7 @@ export function stoppedStatus(
       stage: stage.name,
       kind: stage.kind,
       state: 'stopped',
-      position: stage.kind === 'source' ? position : null,
+      position: stage.kind === 'source' ? of.position : null,
       behindRecords: behindRecords(stage, state),
       changesPerSecond: 0,
       changes: 0,
@@ -101,5 +130,6 @@ export function stoppedStatus(
     lag: [],
     snapshot: null,
     tables: tableStatus(topology, state),
+    parked: of.parked,
   };
 }

@@ -63,7 +63,7 @@ export function topologyOf(config: Config, captured: readonly string[]): Topolog
       ...config.sinks.map((sink): StagePlan => ({
         name: sinkStage(sink),
         kind: 'sink',
-        group: `${pipeline}.sink.${sink.name}`,
+        group: sinkGroup(pipeline, sink),
         inputs: changes,
         outputs: [],
       })),
@@ -74,6 +74,31 @@ export function topologyOf(config: Config, captured: readonly string[]): Topolog
 
 export function sinkStage(sink: Pick<SinkConfig, 'name'>): string {
   return `sink:${sink.name}`;
+}
+
+export function sinkGroup(pipeline: string, sink: Pick<SinkConfig, 'name'>): string {
+  return `${pipeline}.sink.${sink.name}`;
+}
+
+/** The sink of that name, all if none is named. Throws `USAGE`. */
+export function sinksNamed(
+  { sinks }: Pick<Config, 'sinks'>,
+  name: string | undefined,
+): readonly SinkConfig[] {
+  const found = sinks.filter((sink) => name === undefined || sink.name === name);
+  if (found.length > 0) return found;
+  throw new MillraceError('USAGE', `there is no sink named ${name}`, {
+    expected: `one of: ${sinks.map((sink) => sink.name).join(', ')}`,
+  });
+}
+
+/** The topics of a table by its name in the source. Throws `USAGE`. */
+export function tableNamed({ tables }: Pick<Topology, 'tables'>, name: string): TableTopics {
+  const found = tables.find(({ table }) => table === name);
+  if (found !== undefined) return found;
+  throw new MillraceError('USAGE', `there is no table ${name} in this pipeline`, {
+    expected: `one of: ${tables.map(({ table }) => table).join(', ')}`,
+  });
 }
 
 function tableTopics(pipeline: string, table: string): TableTopics {

@@ -1,6 +1,7 @@
 import { MillraceError } from '../errors.ts';
-import { isUnion, type AvroNamed, type AvroSchema } from './avro.ts';
+import { isUnion, type AvroField, type AvroNamed, type AvroSchema } from './avro.ts';
 import { ByteReader } from './byte-reader.ts';
+import { defaultOf } from './default-value.ts';
 import { nonNull, semanticOf, type SemanticType } from './semantic.ts';
 import { compileSkip, type Skip } from './skip.ts';
 
@@ -15,6 +16,23 @@ export interface EnvelopeColumn {
   readonly schema: AvroSchema;
   /** Null where we know no semantic type: then only the Avro shape is known. */
   readonly type: SemanticType | null;
+  /** Of rows that were there before the column, as a value of `schema` in Avro; null for NULL. */
+  readonly fill: Buffer | null;
+}
+
+/** The columns that the fields of a row or a key are. */
+export function columnsOf(fields: readonly AvroField[]): EnvelopeColumn[] {
+  return fields.map((field) => {
+    const schema = nonNull(field.type);
+    return {
+      name: field['millrace.column'] ?? field.name,
+      optional: isUnion(field.type),
+      nullBranch: isUnion(field.type) ? field.type.indexOf('null') : -1,
+      schema,
+      type: semanticOf(schema),
+      fill: defaultOf(field),
+    };
+  });
 }
 
 /**
@@ -51,13 +69,7 @@ export class EnvelopeReader {
     }
     const [before, , source, transaction] = fields.map((field) => field.type);
     const row = nonNull(before as AvroSchema) as AvroNamed;
-    this.columns = row.fields.map((field) => ({
-      name: field['millrace.column'] ?? field.name,
-      optional: isUnion(field.type),
-      nullBranch: isUnion(field.type) ? field.type.indexOf('null') : -1,
-      schema: nonNull(field.type),
-      type: semanticOf(nonNull(field.type)),
-    }));
+    this.columns = columnsOf(row.fields);
     const named = new Map<string, Skip>();
     this.#skipColumns = row.fields.map((field) => compileSkip(field.type, named));
     const sourceFields = (source as AvroNamed).fields;

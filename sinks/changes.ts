@@ -1,5 +1,5 @@
 import { offset, type Offset, type RecordBatch, type TopicName } from '../broker/broker.ts';
-import { RecordCursor } from '../broker/records.ts';
+import type { RecordCursor } from '../broker/records.ts';
 import { MillraceError } from '../errors.ts';
 import { WIRE_HEADER_BYTES } from '../schemas/registry.ts';
 import type { Collapse } from './collapse.ts';
@@ -29,10 +29,10 @@ export interface Round {
   deletes: boolean;
 }
 
-/** The changes of one table in one write. */
+/** The changes of one table in one step of a write. */
 export class TableChanges {
   readonly topic: TopicName;
-  readonly valueSchemas = new Set<number>();
+  valueSchema: number | null = null;
   readonly keySchemas = new Set<number>();
   /** There are records without a key that are not truncates. */
   keyless = false;
@@ -50,6 +50,12 @@ export class TableChanges {
   constructor(topic: TopicName) {
     this.topic = topic;
   }
+
+  newestOfAll(): Version {
+    let newest = VERSION_MIN;
+    for (const one of this.newest.values()) if (isAbove(one.high, one.low, newest)) newest = one;
+    return newest;
+  }
 }
 
 export const DELETE = 'd'.charCodeAt(0);
@@ -59,52 +65,19 @@ const MESSAGE = 'm'.charCodeAt(0);
 /** Header with the JSON array of the names of the columns that were not sent. */
 export const UNCHANGED = 'millrace.unchanged';
 
-/** Collects which schemas the records of each table use, so that they can be resolved at once. */
-export function survey(fresh: readonly Fresh[], tables: Map<TopicName, TableChanges>): Source[] {
-  const sources: Source[] = [];
-  for (const { batch, from } of fresh) {
-    const { topic, partition } = batch;
-    let changes = tables.get(topic);
-    if (changes === undefined) tables.set(topic, (changes = new TableChanges(topic)));
-    for (const { base, bytes } of batch.segments) {
-      const cursor = new RecordCursor(bytes);
-      let start = -1;
-      while (cursor.next()) {
-        if (base + cursor.delta < from) continue;
-        if (start < 0) start = cursor.start;
-        note(changes, cursor, { topic, partition, base });
-      }
-      if (start < 0) continue;
-      cursor.end = start;
-      sources.push({ topic, partition, base, bytes, cursor });
-    }
-  }
-  return sources;
-}
-
-function note(
-  changes: TableChanges,
-  cursor: RecordCursor,
-  at: Omit<Source, 'bytes' | 'cursor'>,
-): void {
-  const { bytes } = cursor;
-  if (cursor.keyLength >= 0)
-    changes.keySchemas.add(schemaId(bytes, cursor.keyStart, cursor.keyLength));
-  else if (cursor.op !== TRUNCATE) changes.keyless = true;
-  if (cursor.valueLength >= 0) {
-    changes.valueSchemas.add(schemaId(bytes, cursor.valueStart, cursor.valueLength));
-  }
-  function schemaId(from: Buffer, start: number, length: number): number {
-    if (length >= WIRE_HEADER_BYTES && from[start] === 0) return from.readUInt32BE(start + 1);
-    throw new MillraceError(
-      'RECORD_MALFORMED',
-      'a key or value is not in the Confluent wire format',
-      {
-        place: placeOf(at, cursor),
-        expected: 'a zero byte and four bytes of schema id',
-      },
-    );
-  }
+/** The id of the schema that a record's key or value was written with. Throws `RECORD_MALFORMED`. */
+export function schemaIdOf(
+  { bytes, keyStart, keyLength, valueStart, valueLength, delta }: RecordCursor,
+  part: 'key' | 'value',
+  { topic, partition, base }: Omit<Source, 'bytes' | 'cursor'>,
+): number {
+  const start = part === 'key' ? keyStart : valueStart;
+  const length = part === 'key' ? keyLength : valueLength;
+  if (length >= WIRE_HEADER_BYTES && bytes[start] === 0) return bytes.readUInt32BE(start + 1);
+  throw new MillraceError('RECORD_MALFORMED', `a ${part} is not in the Confluent wire format`, {
+    place: `${topic}-${partition} offset ${base + delta}`,
+    expected: 'a zero byte and four bytes of schema id',
+  });
 }
 
 export function placeOf(
@@ -152,20 +125,14 @@ export interface Manner {
   collapse(): Collapse;
 }
 
-/**
- * Sorts the records of a write into their tables: for merge tables the newest change per key, for append
- * tables every record. `manner` says how a table takes them.
- */
+/** Sorts the records for a table: in mode merge the newest change per key, in mode append every record. */
 export function gather(
   sources: readonly Source[],
-  tables: ReadonlyMap<TopicName, TableChanges>,
-  { manner, schemas }: { manner: (topic: TopicName) => Manner; schemas: TopicSchemas },
+  changes: TableChanges,
+  { manner, schemas }: { manner: Manner; schemas: TopicSchemas },
 ): void {
-  for (const [index, source] of sources.entries()) {
-    const changes = tables.get(source.topic);
-    if (changes === undefined) throw new Error(`topic ${source.topic} was not surveyed`);
-    new Gatherer(changes, manner(source.topic), schemas).gather(source, index);
-  }
+  const gatherer = new Gatherer(changes, manner, schemas);
+  for (const [index, source] of sources.entries()) gatherer.gather(source, index);
 }
 
 class Gatherer {
@@ -181,6 +148,7 @@ class Gatherer {
 
   gather(source: Source, index: number): void {
     const { cursor } = source;
+    cursor.end = 0;
     const changes = this.#changes;
     const append = this.#manner.mode === 'append';
     const high = this.#manner.high(source.partition);

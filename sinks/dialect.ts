@@ -56,13 +56,17 @@ export function stagedOwnColumns(
 export interface Dialect {
   /** The type of a column that holds every value of a topic's column exactly. */
   typeOf(column: Pick<EnvelopeColumn, 'schema' | 'type'>): string;
-  /** The narrowest type that holds every value of both exactly; null if there is none. */
-  widest(one: string, other: string): string | null;
+  /** The narrowest type that a column can be given so that it holds its values and the new ones exactly; null if there is none. */
+  widest(stored: string, wanted: string): string | null;
 
   /** Creates the table, its schema, and what remembers deleted keys, where they are not there yet. */
   createTable(table: Table): string;
   addColumn(table: Table, column: Column): string;
   alterType(table: Table, column: Column): string;
+  dropTable(table: Table): string;
+  /** Sets columns of every row to what the one staged row of another table has. */
+  fillColumns(table: Table, names: readonly string[], staged: Table): string;
+  clearColumn(table: Table, name: string): string;
   createStage(table: Table, partial: boolean): string;
 
   /** Selects the newest version in the table and what it remembers; NULL if there is none. */

@@ -2,6 +2,7 @@ import { offset, type Offset, type TopicName, type TopicPartition } from '../bro
 import { MillraceError } from '../errors.ts';
 import { literal } from './sql.ts';
 import type { Session } from './session.ts';
+import type { PartitionStart } from './sink.ts';
 
 /** A partition that this worker has taken over. */
 export interface Assignment extends TopicPartition {
@@ -61,6 +62,28 @@ export class Ledger {
       next: next === null ? null : offset(Number(next)),
       epoch: Number(epoch),
     }));
+  }
+
+  /** Where the partitions of a topic go on; null for their beginning. */
+  async partitions(topic: TopicName): Promise<{ partition: number; next: Offset | null }[]> {
+    const rows = await this.#session.rows(
+      `SELECT "partition", next_offset FROM ${this.#table} WHERE pipeline = ${literal(this.#pipeline)}` +
+        ` AND topic = ${literal(topic)} ORDER BY 1`,
+    );
+    return rows.map(([partition, next]) => ({
+      partition: Number(partition),
+      next: next === null ? null : offset(Number(next)),
+    }));
+  }
+
+  /** Sets partitions to where they are to be read from again: the explicit reset of I2. */
+  async reset(topic: TopicName, starts: readonly PartitionStart[]): Promise<void> {
+    for (const { partition, next } of starts) {
+      await this.#session.run(
+        `UPDATE ${this.#table} SET next_offset = ${next}, epoch = epoch + 1 WHERE topic = ${literal(topic)}` +
+          ` AND pipeline = ${literal(this.#pipeline)} AND "partition" = ${partition}`,
+      );
+    }
   }
 
   /** Moves partitions, all or none. Throws `SINK_FENCED` if one is not where this worker left it. */

@@ -1,12 +1,17 @@
-import type { Offset, RecordBatch, TopicPartition } from '../broker/broker.ts';
+import type { Offset, RecordBatch, TopicName, TopicPartition } from '../broker/broker.ts';
+import type { ErrorCode } from '../errors.ts';
 
 /**
  * A place outside that holds tables made of changes.
  *
- * Durability: `write` resolves only when rows and offsets are durable there, in one transaction of the
- * sink; when it rejects, neither is. Idempotence: writing a batch twice, or late, leaves the tables as
- * if it had been written once, in order (I6). Fencing: after another worker's `open` of a partition,
- * `write` for it throws `SINK_FENCED` and changes nothing.
+ * Durability: `write` resolves only when rows and offsets are durable there, each partition's rows in one
+ * transaction with its offset; when it rejects, whatever is durable is so with its offset. Idempotence:
+ * writing a batch twice, or late, leaves the tables as if it had been written once, in order (I6).
+ * Fencing: after another worker's `open` of a partition, `write` for it throws `SINK_FENCED` and changes
+ * nothing.
+ *
+ * Parking: a table that cannot take a change, as {@link parksTable} says, stops at its offset in the
+ * ledger, durably, until it is resumed or rebuilt; the other tables go on (I4, I7).
  */
 export interface Sink extends AsyncDisposable {
   /**
@@ -17,8 +22,25 @@ export interface Sink extends AsyncDisposable {
     partitions: readonly TopicPartition[],
   ): Promise<readonly (TopicPartition & { readonly next: Offset })[]>;
 
-  /** Applies batches of partitions that are open, in one transaction. */
+  /** Applies batches of partitions that are open, but for those of tables that are or get parked. */
   write(batches: readonly RecordBatch[], signal: AbortSignal): Promise<Written>;
+
+  /** The tables that are parked. */
+  parked(): Promise<readonly ParkedTable[]>;
+
+  /** Lets a table take changes again from where it stopped; nothing if it is not parked. */
+  resume(topic: TopicName): Promise<void>;
+
+  /**
+   * Drops the table of a topic and sets its partitions to where they are to be read from again (I2: an
+   * explicit reset). They must be opened again. Throws `SINK_TABLE_CONFLICT` if the table is not ours.
+   */
+  rebuild(topic: TopicName, starts: readonly PartitionStart[]): Promise<void>;
+}
+
+export interface PartitionStart {
+  readonly partition: number;
+  readonly next: Offset;
 }
 
 /** What a write did, for rates and lag. */
@@ -28,4 +50,23 @@ export interface Written {
   readonly rows: number;
   /** Newest commit time in the source among them, ms; null if there was none. */
   readonly committedAt: number | null;
+  /** Tables that did not take all that was given for them: they are parked. */
+  readonly refused: readonly ParkedTable[];
+}
+
+/** A table that takes no changes, and why. */
+export interface ParkedTable {
+  readonly topic: TopicName;
+  /** Its name in the sink. */
+  readonly table: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** Which table, column or record it is about; never a value. */
+  readonly place: string | null;
+  readonly expected: string | null;
+  readonly remedy: string;
+  /** Milliseconds since 1970. */
+  readonly parkedAt: number;
+  /** Where each partition goes on; null for its beginning. */
+  readonly partitions: readonly { readonly partition: number; readonly next: Offset | null }[];
 }

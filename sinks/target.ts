@@ -1,6 +1,7 @@
 import { topicName, type TopicName } from '../broker/broker.ts';
 import { MillraceError } from '../errors.ts';
 import type { Deletes, Mode } from './dialect.ts';
+import type { Policy, Rules } from './evolution.ts';
 
 /** What a user may say of one table, under its name in the source: `public.orders`. */
 export interface TableOptions {
@@ -8,6 +9,9 @@ export interface TableOptions {
   readonly delete?: Deletes;
   /** Name in the sink, `table` or `schema.table`. */
   readonly name?: string;
+  /** Instead of the sink's, `allow` included. */
+  readonly evolution?: Policy;
+  readonly allow?: Rules['allow'];
 }
 
 export interface TargetOptions {
@@ -18,6 +22,10 @@ export interface TargetOptions {
   readonly mode?: Mode;
   /** For tables that do not say: `hard`. */
   readonly delete?: Deletes;
+  /** For tables that do not say: `evolve`. */
+  readonly evolution?: Policy;
+  /** Over the policy; a table's own comes over this. */
+  readonly allow?: Rules['allow'];
 }
 
 /** Where the changes of a topic go. */
@@ -27,6 +35,7 @@ export interface Target {
   readonly table: string;
   readonly mode: Mode;
   readonly deletes: Deletes;
+  readonly rules: Rules;
 }
 
 const SUFFIX = /\.(changes|latest)$/;
@@ -84,7 +93,16 @@ export class Targets {
       table: namedTable,
       mode: own.mode ?? mode,
       deletes: own.delete ?? deletes,
+      rules: this.#rules(own),
     };
+  }
+
+  #rules(own: TableOptions): Rules {
+    const { evolution = 'evolve', allow = {} } = this.#options;
+    // A table with a policy of its own is not bound by exceptions from another one.
+    if (own.evolution !== undefined) return { policy: own.evolution, allow: own.allow ?? {} };
+    const said = Object.entries(own.allow ?? {}).filter(([, value]) => value !== undefined);
+    return { policy: evolution, allow: { ...allow, ...Object.fromEntries(said) } };
   }
 }
 

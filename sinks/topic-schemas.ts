@@ -1,8 +1,7 @@
-import { isUnion, type AvroSchema } from '../schemas/avro.ts';
-import { EnvelopeReader, type EnvelopeColumn } from '../schemas/envelope-reader.ts';
+import type { AvroSchema } from '../schemas/avro.ts';
+import { columnsOf, EnvelopeReader, type EnvelopeColumn } from '../schemas/envelope-reader.ts';
 import { MillraceError } from '../errors.ts';
 import type { SchemaRegistry } from '../schemas/registry.ts';
-import { nonNull, semanticOf } from '../schemas/semantic.ts';
 
 /** The schemas that topics use, asked for once per id and process: an id never changes its meaning. */
 export class TopicSchemas {
@@ -37,13 +36,7 @@ export class TopicSchemas {
     if (typeof schema !== 'object' || !('fields' in schema)) {
       throw new MillraceError('RECORD_MALFORMED', `key schema ${id} is not a record`);
     }
-    return schema.fields.map((field) => ({
-      name: field['millrace.column'] ?? field.name,
-      optional: isUnion(field.type),
-      nullBranch: isUnion(field.type) ? field.type.indexOf('null') : -1,
-      schema: nonNull(field.type),
-      type: semanticOf(nonNull(field.type)),
-    }));
+    return columnsOf(schema.fields);
   }
 
   #schema(id: number): AvroSchema {

@@ -62,7 +62,7 @@ async function collect(
   const end = log.end;
   let at = log.cleaned;
   while (at < end) {
-    const rows = of.table.after(log.id, at, SLICE_BYTES);
+    const rows = of.table.after(log.id, at, { sizeMax: SLICE_BYTES });
     if (rows.length === 0) return end;
     for (const row of rows) {
       const cursor = new RecordCursor(segmentOfSync(row).bytes);
@@ -90,7 +90,7 @@ interface Pass {
 async function clean(of: CompactionParts, log: PartitionLog, pass: Pass): Promise<void> {
   let at = log.start;
   while (at < pass.upTo) {
-    const rows = neighbours(of.table.after(log.id, at, SLICE_BYTES), log);
+    const rows = neighbours(of.table.after(log.id, at, { sizeMax: SLICE_BYTES }), log);
     const last = rows.at(-1);
     if (last === undefined) return;
     rewrite(of, log, { rows, pass });

@@ -120,7 +120,8 @@ export class EmbeddedBroker implements Broker {
       next: Math.max(from.next, log.start),
       who: 'a reader',
     });
-    const bounds = { wanted: DELIVERY_BYTES_MAX, most: Infinity, mayCut: true, limit };
+    const most = { most: Infinity, records: Infinity, mayCut: true };
+    const bounds = { wanted: DELIVERY_BYTES_MAX, limit, ...most };
     while (!signal.aborted) {
       this.#requireOpen();
       const taken = await reader.take(bounds);

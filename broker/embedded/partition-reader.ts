@@ -22,6 +22,8 @@ interface Loaded {
 export interface TakeBounds {
   readonly wanted: number;
   readonly most: number;
+  /** Records, at most. */
+  readonly records: number;
   readonly mayCut: boolean;
   /** Offset to stop before. */
   readonly limit: number;
@@ -50,7 +52,7 @@ export class PartitionReader {
   }
 
   /**
-   * Takes whole segments until about `wanted` bytes, at least one. One above `most` is cut, or left
+   * Takes whole segments until about `wanted` bytes, at least one. One above the bounds is cut, or left
    * for another time where it `mayCut` not. Null if there is nothing to take.
    */
   async take(bounds: TakeBounds): Promise<Taken | null> {
@@ -74,14 +76,19 @@ export class PartitionReader {
   }
 
   /** Null if the next segment is too large for now. */
-  #load({ wanted, most, mayCut }: TakeBounds): Promise<readonly Loaded[]> | null {
+  #load(bounds: TakeBounds): Promise<readonly Loaded[]> | null {
+    const { wanted, most, records, mayCut } = bounds;
     const rest = this.#rest;
     if (rest !== null) {
-      return mayCut || rest.segment.bytes.length <= most ? Promise.resolve([rest]) : null;
+      return mayCut || isWithin(rest.segment, bounds) ? Promise.resolve([rest]) : null;
     }
     requireInRange(this.log, this.#next, this.#who);
-    const rows = this.#table.after(this.log.id, this.#next, wanted);
-    if (!mayCut && (rows[0]?.size ?? 0) > most) return null;
+    const rows = this.#table.after(this.log.id, this.#next, {
+      sizeMax: wanted,
+      recordsMax: records,
+    });
+    const [row] = rows;
+    if (!mayCut && row !== undefined && (row.size > most || row.count > records)) return null;
     return Promise.all(
       rows.map(async (row) => ({
         segment: await segmentOf(row),
@@ -92,13 +99,19 @@ export class PartitionReader {
   }
 
   /** What of a segment may be delivered; it moves `next` on and keeps what is left for later. */
-  #fit({ segment, first, next }: Loaded, { most, limit }: TakeBounds): Segment | null {
+  #fit({ segment, first, next }: Loaded, bounds: TakeBounds): Segment | null {
+    const { most, records, limit } = bounds;
     this.#rest = null;
-    if (first >= this.#next && next <= limit && segment.bytes.length <= most) {
+    if (first >= this.#next && next <= limit && isWithin(segment, bounds)) {
       this.#next = next;
       return segment;
     }
-    const cut = cutSegment(segment, { from: this.#next, limit, bytesMax: most });
+    const cut = cutSegment(segment, {
+      from: this.#next,
+      limit,
+      bytesMax: most,
+      recordsMax: records,
+    });
     if (cut.rest === null) this.#next = next;
     else if (cut.segment !== null) {
       this.#next = cut.next;
@@ -106,4 +119,8 @@ export class PartitionReader {
     }
     return cut.segment;
   }
+}
+
+function isWithin({ bytes, count }: Segment, { most, records }: TakeBounds): boolean {
+  return bytes.length <= most && count <= records;
 }

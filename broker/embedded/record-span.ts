@@ -56,15 +56,19 @@ export interface SegmentCut {
   readonly rest: Segment | null;
 }
 
-/** Where to cut: records of offsets in `[from, limit)`, at most `bytesMax` but at least one. */
+/** Where to cut: records of offsets in `[from, limit)`, at most both bounds but at least one. */
 export interface CutBounds {
   readonly from: number;
   readonly limit: number;
   readonly bytesMax: number;
+  readonly recordsMax: number;
 }
 
 /** Cuts by walking over the records; `next` is the offset after the last one taken or left out. */
-export function cutSegment(segment: Segment, { from, limit, bytesMax }: CutBounds): SegmentCut {
+export function cutSegment(
+  segment: Segment,
+  { from, limit, bytesMax, recordsMax }: CutBounds,
+): SegmentCut {
   const cursor = new RecordCursor(segment.bytes);
   let start = 0;
   let end = 0;
@@ -79,7 +83,7 @@ export function cutSegment(segment: Segment, { from, limit, bytesMax }: CutBound
       left--;
       continue;
     }
-    if (count > 0 && cursor.end - start > bytesMax) break;
+    if (count > 0 && (cursor.end - start > bytesMax || count >= recordsMax)) break;
     count++;
     end = cursor.end;
     next = offset + 1;

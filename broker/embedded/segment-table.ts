@@ -102,16 +102,22 @@ export class SegmentTable {
     this.#tidy.run(start, cleaned, -bytesLost, id);
   }
 
-  /** Rows that hold offsets at or after `from`, in order, while `sizeMax` lasts; at least one. */
-  after(partition: number, from: number, sizeMax: number): SegmentRow[] {
+  /** Rows that hold offsets at or after `from`, in order, while size and records last; at least one. */
+  after(
+    partition: number,
+    from: number,
+    { sizeMax, recordsMax = Infinity }: { sizeMax: number; recordsMax?: number },
+  ): SegmentRow[] {
     const found: SegmentRow[] = [];
     let size = 0;
+    let records = 0;
     for (const row of this.#after.iterate(partition, from) as Iterable<unknown>) {
       const segment = row as SegmentRow;
       size += segment.size;
-      if (found.length > 0 && size > sizeMax) break;
+      records += segment.count;
+      if (found.length > 0 && (size > sizeMax || records > recordsMax)) break;
       found.push(segment);
-      if (size >= sizeMax) break;
+      if (size >= sizeMax || records >= recordsMax) break;
     }
     return found;
   }
@@ -128,7 +134,9 @@ export class SegmentTable {
   /** The first row with a record that is not older than `timestamp`. */
   since(partition: number, timestamp: number): SegmentRow | null {
     const next = this.#since.get(partition, timestamp)?.['next'];
-    return next === undefined ? null : (this.after(partition, Number(next) - 1, 0)[0] ?? null);
+    return next === undefined
+      ? null
+      : (this.after(partition, Number(next) - 1, { sizeMax: 0 })[0] ?? null);
   }
 }
 

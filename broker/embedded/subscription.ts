@@ -36,6 +36,7 @@ export async function* deliveries(
       const delivery = await next(group, member, {
         turn,
         bytesMax: subscription.bytesMax ?? DELIVERY_BYTES_MAX,
+        recordsMax: subscription.recordsMax ?? Infinity,
       });
       if (delivery.length > 0) yield delivery;
       else await awaited.woken();
@@ -83,23 +84,26 @@ const isOf = (log: PartitionLog) => (other: TopicPartition) =>
 async function next(
   group: Group,
   member: Member,
-  { turn, bytesMax }: { turn: number; bytesMax: number },
+  { turn, bytesMax, recordsMax }: { turn: number; bytesMax: number; recordsMax: number },
 ): Promise<readonly RecordBatch[]> {
   const behind = group.heldBy(member).filter(({ reader }) => reader?.behind === true);
   const batches: RecordBatch[] = [];
   let most = bytesMax;
-  for (let index = 0; index < behind.length && most > 0; index++) {
+  let records = recordsMax;
+  for (let index = 0; index < behind.length && most > 0 && records > 0; index++) {
     const assignment = behind[(index + turn) % behind.length] as Assignment;
-    const wanted = Math.ceil(most / (behind.length - index));
+    const share = 1 / (behind.length - index);
     const batch = await batchOf(group, assignment, {
-      wanted,
+      wanted: Math.ceil(most * share),
       most,
+      records: Math.ceil(records * share),
       mayCut: batches.length === 0,
       limit: assignment.log.end,
     });
     if (batch === null) continue;
     batches.push(batch);
     most -= batch.bytes;
+    records -= batch.count;
   }
   return batches;
 }

@@ -34,6 +34,7 @@ const status: Status = {
   lag: [{ sink: 'duckdb', read: 0.001, raw: 0.002, changes: 0.003, applied: 0.02, total: 0.026 }],
   snapshot: null,
   tables: [],
+  parked: [],
 };
 
 function capture(outIsTTY: boolean): { terminal: Terminal; text: () => string } {

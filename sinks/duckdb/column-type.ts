@@ -71,19 +71,31 @@ export function decimalShape(type: string): { width: number; scale: number } | n
   return found === null ? null : { width: Number(found[1]), scale: Number(found[2]) };
 }
 
+function digitsOf(type: string): { width: number; scale: number } | null {
+  const width = DIGITS[type];
+  return width === undefined ? decimalShape(type) : { width, scale: 0 };
+}
+
 const CHAINS = [
   ['SMALLINT', 'INTEGER', 'BIGINT'],
   ['FLOAT', 'DOUBLE'],
 ];
 
-/** The narrowest type that holds every value of both exactly; null if we do not convert between them. */
+/** Decimal digits that hold every integer of a type. */
+const DIGITS: Readonly<Record<string, number>> = { SMALLINT: 5, INTEGER: 10, BIGINT: 19 };
+
+/**
+ * The narrowest type that a column can be given so that it holds its values and those of the wanted type
+ * exactly; null if there is none. A number may become text, which has all its digits, but text no number.
+ */
 export function widestType(one: string, other: string): string | null {
   if (one === other) return one;
   for (const chain of CHAINS) {
     const [a, b] = [chain.indexOf(one), chain.indexOf(other)];
     if (a >= 0 && b >= 0) return chain[Math.max(a, b)] ?? null;
   }
-  const [a, b] = [decimalShape(one), decimalShape(other)];
+  const [a, b] = [digitsOf(one), digitsOf(other)];
+  if (a !== null && other === 'VARCHAR') return 'VARCHAR';
   if (a === null || b === null) return null;
   const scale = Math.max(a.scale, b.scale);
   const width = scale + Math.max(a.width - a.scale, b.width - b.scale);

@@ -34,8 +34,7 @@ export function decimalInto(
   if (shape === null) throw new Error(`${type} is no DECIMAL`);
   const { width } = shape;
   const bytesWide = decimalBytes(width);
-  const factor = 10n ** BigInt(shape.scale - scale);
-  const limit = 10n ** BigInt(width);
+  const put = decimalPut(vector, type, scale);
   // Up to here doubles are exact and bigints are not needed.
   const limitExact = width <= 15 && shape.scale === scale ? 10 ** width : 0;
 
@@ -51,7 +50,23 @@ export function decimalInto(
       if (value < limitExact && value > -limitExact)
         return putSmall(vector, bytesWide, { row, value });
     }
-    const value = bigintOf(bytes.subarray(start, start + size)) * factor;
+    put(bigintOf(bytes.subarray(start, start + size)), row);
+  };
+}
+
+/** Writes unscaled numbers of a scale into a DECIMAL vector. Throws `VALUE_UNSUPPORTED` as {@link decimalInto}. */
+export function decimalPut(
+  vector: FixedVector,
+  type: string,
+  scale: number,
+): (unscaled: bigint, row: number) => void {
+  const shape = decimalShape(type);
+  if (shape === null) throw new Error(`${type} is no DECIMAL`);
+  const bytesWide = decimalBytes(shape.width);
+  const factor = 10n ** BigInt(shape.scale - scale);
+  const limit = 10n ** BigInt(shape.width);
+  return (unscaled, row) => {
+    const value = unscaled * factor;
     if (value >= limit || value <= -limit) {
       throw new MillraceError('VALUE_UNSUPPORTED', `a decimal has more digits than ${type} holds`);
     }

@@ -114,7 +114,7 @@ test.each([
   ['DECIMAL(6,2)', 'DECIMAL(5,4)', 'DECIMAL(8,4)'],
   ['DECIMAL(38,2)', 'DECIMAL(5,4)', null],
   ['VARCHAR', 'JSON', null],
-  ['INTEGER', 'VARCHAR', null],
+  ['INTEGER', 'DECIMAL(5,2)', 'DECIMAL(12,2)'],
   ['BIGINT', 'DOUBLE', null],
   ['INTEGER[]', 'BIGINT[]', null],
   ['UUID[]', 'UUID[]', 'UUID[]'],
@@ -122,3 +122,11 @@ test.each([
   expect(dialect.widest(one, other)).toBe(widest);
   expect(dialect.widest(other, one)).toBe(widest);
 });
+
+test.each(['SMALLINT', 'INTEGER', 'BIGINT', 'DECIMAL(9,2)'])(
+  '%s may become text, and text no number',
+  (number) => {
+    expect(dialect.widest(number, 'VARCHAR')).toBe('VARCHAR');
+    expect(dialect.widest('VARCHAR', number)).toBeNull();
+  },
+);

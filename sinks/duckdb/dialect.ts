@@ -64,9 +64,19 @@ function qualified(catalog: string): Names {
   };
 }
 
-type Definitions = 'createTable' | 'addColumn' | 'alterType' | 'createStage';
+type Definitions =
+  | 'createTable'
+  | 'addColumn'
+  | 'alterType'
+  | 'dropTable'
+  | 'fillColumns'
+  | 'clearColumn'
+  | 'createStage';
 
-function definitions(catalog: string, { target, graves }: Names): Pick<Dialect, Definitions> {
+function definitions(
+  catalog: string,
+  { target, stage, graves }: Names,
+): Pick<Dialect, Definitions> {
   return {
     createTable(table) {
       const columns = define([...table.columns, ...ownColumns(table).map(own)]);
@@ -91,6 +101,13 @@ function definitions(catalog: string, { target, graves }: Names): Pick<Dialect, 
         .map((of) => `ALTER TABLE ${of} ALTER COLUMN ${id(name)} SET DATA TYPE ${type}`)
         .join(';\n');
     },
+    dropTable: (table) =>
+      `DROP TABLE IF EXISTS ${target(table)}; DROP TABLE IF EXISTS ${graves(table)}`,
+    fillColumns(table, names, staged) {
+      const set = names.map((name) => `${id(name)} = s.${id(name)}`);
+      return `UPDATE ${target(table)} SET ${set.join(', ')} FROM ${stage(staged)} AS s`;
+    },
+    clearColumn: (table, name) => `UPDATE ${target(table)} SET ${id(name)} = NULL`,
     createStage: (table, partial) =>
       `CREATE OR REPLACE TEMP TABLE ${id(stageName(table))} (${define(stageColumns(table, partial))})`,
   };

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import { silent } from '../../log.ts';
 import { sinkConformance } from '../../tests/conformance/sink.ts';
 import { byText } from '../../tests/conformance/sink-crash.ts';
@@ -10,10 +12,16 @@ import { memoryRegistry } from '../../tests/support/changes.ts';
 import { identifier } from '../sql.ts';
 import { duckdbSink, type DuckdbSink } from './sink.ts';
 
+/** Removed when all tests are done, also what a test that failed has left in it. */
+const all = mkdtempSync(join(tmpdir(), 'millrace-duckdb-'));
+afterAll(() => rm(all, { recursive: true, force: true }));
+let targets = 0;
+
 const writer = join(import.meta.dirname, '../../tests/conformance/duckdb-writer.ts');
 
 async function target(): Promise<SinkTarget> {
-  const folder = await mkdtemp(join(tmpdir(), 'millrace-duckdb-'));
+  const folder = join(all, String(++targets));
+  await mkdir(folder);
   const path = join(folder, 'shop.duckdb');
   const open = (options: Parameters<SinkTarget['sink']>[0]): DuckdbSink => {
     const { registry, ...rest } = options;

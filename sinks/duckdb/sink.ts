@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
-import type { Offset, RecordBatch, TopicPartition } from '../../broker/broker.ts';
+import type { Offset, RecordBatch, TopicName, TopicPartition } from '../../broker/broker.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
-import type { Sink, Written } from '../sink.ts';
+import { changeText } from '../evolution.ts';
+import type { ParkedTable, PartitionStart, Sink, Written } from '../sink.ts';
 import { Targets, type TargetOptions } from '../target.ts';
 import { interruption } from './interruption.ts';
 import { query, type QueryOptions, type QueryResult } from './query.ts';
@@ -79,17 +80,19 @@ class OpenSink implements DuckdbSink {
   async open(
     partitions: readonly TopicPartition[],
   ): Promise<readonly (TopicPartition & { readonly next: Offset })[]> {
-    return this.#inTurn(async () => {
-      const session = await this.#opened();
-      this.#writer ??= await Writer.create(session, {
-        targets: this.#targets,
-        registry: this.#parts.registry,
-        pipeline: this.#options.pipeline,
-        now: this.#parts.now ?? Date.now,
-        tombstoneRetentionMs: this.#options.tombstoneRetentionMs ?? 7 * DAY_MS,
-      });
-      return this.#writer.takeOver(partitions);
-    });
+    return this.#inTurn(async () => (await this.#writing()).takeOver(partitions));
+  }
+
+  parked(): Promise<readonly ParkedTable[]> {
+    return this.#inTurn(async () => (await this.#writing()).parked);
+  }
+
+  resume(topic: TopicName): Promise<void> {
+    return this.#inTurn(async () => (await this.#writing()).resume(topic));
+  }
+
+  rebuild(topic: TopicName, starts: readonly PartitionStart[]): Promise<void> {
+    return this.#inTurn(async () => (await this.#writing()).rebuild(topic, starts));
   }
 
   async write(batches: readonly RecordBatch[], signal: AbortSignal): Promise<Written> {
@@ -125,6 +128,20 @@ class OpenSink implements DuckdbSink {
     clearTimeout(this.#idle);
     await this.#inTurn(() => this.#close());
     clearTimeout(this.#idle);
+  }
+
+  async #writing(): Promise<Writer> {
+    const { registry, log, now = Date.now } = this.#parts;
+    this.#writer ??= await Writer.create(await this.#opened(), {
+      targets: this.#targets,
+      registry,
+      pipeline: this.#options.pipeline,
+      now,
+      tombstoneRetentionMs: this.#options.tombstoneRetentionMs ?? 7 * DAY_MS,
+      changed: (table, change) =>
+        log.info({ table, change: changeText(change) }, 'a table changed'),
+    });
+    return this.#writer;
   }
 
   #opened(): Promise<DuckdbSession> {

@@ -88,6 +88,17 @@ export class Stage {
     if (appender !== undefined) this.#session.bindings.appender_close_sync(appender);
   }
 
+  /** Lets go of a batch that failed; its transaction is to be rolled back. */
+  abandon(): void {
+    const appender = this.#appender;
+    this.#appender = undefined;
+    try {
+      if (appender !== undefined) this.#session.bindings.appender_close_sync(appender);
+    } catch {
+      // What it could not bring into the temporary table would have been rolled back.
+    }
+  }
+
   #flush(): void {
     const { bindings } = this.#session;
     const { vectors, row } = this;

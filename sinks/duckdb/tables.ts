@@ -1,27 +1,26 @@
 import type { TopicName } from '../../broker/broker.ts';
 import { MillraceError } from '../../errors.ts';
+import type { EnvelopeColumn } from '../../schemas/envelope-reader.ts';
 import { Collapse } from '../collapse.ts';
-import {
-  OWN_COLUMNS,
-  type Column,
-  type Deletes,
-  type Dialect,
-  type Mode,
-  type Table,
-} from '../dialect.ts';
-import { evolve } from '../evolution.ts';
-import { identifier as id, literal } from '../sql.ts';
+import { OWN_COLUMNS, type Column, type Dialect, type Mode, type Table } from '../dialect.ts';
+import { evolve, type ColumnChange, type Columns, type Evolution } from '../evolution.ts';
+import { literal } from '../sql.ts';
 import { targetName, type Target } from '../target.ts';
-import { VERSION_MIN, versionNumber, versionOf, type Version } from '../version.ts';
-import { OWN_SCHEMA } from './dialect.ts';
+import { isAbove, VERSION_MIN, versionNumber, versionOf, type Version } from '../version.ts';
+import { fillColumns } from './fill.ts';
 import type { DuckdbSession } from './session.ts';
 import { Stage } from './stage.ts';
+import { TableNotes } from './table-notes.ts';
 
 /** What the sink knows of a table between writes. */
 export class TableState {
   readonly target: Target;
   /** Null until its first row. */
   table: Table | null = null;
+  /** Columns that the source does not have any more. */
+  dropped: readonly string[] = [];
+  /** Newest version of the rows that last changed its columns. */
+  shaped: Version = VERSION_MIN;
   /** Version of the newest truncate: what is older is gone, however late it comes. */
   truncated: Version | null = null;
   /** Nothing in the table is above this unless `highs` has the partition. */
@@ -44,6 +43,12 @@ export class TableState {
     delete this.#stages.partial;
   }
 
+  /** Lets go of a batch that failed. */
+  abandon(): void {
+    this.#stages.whole?.abandon();
+    this.#stages.partial?.abandon();
+  }
+
   /** An empty collapse for each round of a write; they are kept for the next one. */
   collapse(round: number): Collapse {
     const collapse = (this.#collapses[round] ??= new Collapse());
@@ -52,11 +57,15 @@ export class TableState {
   }
 }
 
-/** What topics say of a table: the columns of all value schemas in a write, and its key's names. */
+/** What topics say of a table: the columns of the schema in a step, its key's names, and its version. */
 export interface Wanted {
-  readonly columns: readonly (readonly Column[])[];
+  readonly columns: readonly EnvelopeColumn[];
   readonly key: readonly string[];
+  readonly newest: Version;
 }
+
+/** Told of a change that was made to a table. */
+export type Changed = (table: string, change: ColumnChange) => void;
 
 /**
  * The tables of the sink: made and changed as the topics ask for it, and written down in
@@ -65,24 +74,29 @@ export interface Wanted {
 export class Tables {
   readonly #session: DuckdbSession;
   readonly #dialect: Dialect;
+  readonly #notes: TableNotes;
+  readonly #changed: Changed;
   readonly #states = new Map<TopicName, TableState>();
-  readonly #notes: string;
 
-  constructor(session: DuckdbSession, dialect: Dialect) {
+  constructor(session: DuckdbSession, dialect: Dialect, changed: Changed = () => {}) {
     this.#session = session;
     this.#dialect = dialect;
-    this.#notes = `${id(session.catalog)}.${id(OWN_SCHEMA)}."tables"`;
+    this.#notes = new TableNotes(session);
+    this.#changed = changed;
   }
 
-  async create(): Promise<void> {
-    await this.#session.run(
-      `CREATE TABLE IF NOT EXISTS ${this.#notes} (target VARCHAR, topic VARCHAR, mode VARCHAR,` +
-        ' deletes VARCHAR, "key" VARCHAR[], truncated BIGINT)',
-    );
+  create(): Promise<void> {
+    return this.#notes.create();
   }
 
   get all(): Iterable<TableState> {
     return this.#states.values();
+  }
+
+  /** Forgets what it knows, which a transaction that failed may have made wrong. */
+  forget(): void {
+    for (const state of this.#states.values()) state.abandon();
+    this.#states.clear();
   }
 
   async state(target: Target): Promise<TableState> {
@@ -97,31 +111,26 @@ export class Tables {
   async #load(state: TableState): Promise<void> {
     const { target } = state;
     const columns = await this.#columns(target);
-    const [note] = await this.#session.rows(
-      `SELECT topic, mode, deletes, "key", truncated FROM ${this.#notes} WHERE ${this.#isNoteOf(target)}`,
-    );
-    if (note === undefined) {
-      if (columns !== null) {
-        throw conflict(
-          target,
-          'exists and was not made by Millrace',
-          'no table, or one that Millrace made',
-        );
-      }
-      return;
+    const note = await this.#notes.of(target);
+    if (note === null) {
+      if (columns === null) return;
+      throw conflict(target, 'exists and was not made by Millrace', 'no table, or one of ours');
     }
-    const [topic, mode, deletes, key, truncated] = note;
-    if (topic !== target.topic)
-      throw conflict(target, `holds the changes of topic ${String(topic)}`, 'a table of its own');
-    if (truncated !== null) state.truncated = versionOf(BigInt(truncated as string));
-    if (columns === null || mode === null) return;
+    if (note.topic !== target.topic) {
+      throw conflict(target, `holds the changes of topic ${note.topic}`, 'a table of its own');
+    }
+    state.truncated = note.truncated;
+    if (columns === null || note.mode === null) return;
+    state.dropped = note.dropped;
+    state.shaped = note.shaped ?? VERSION_MIN;
+    const { mode, deletes, key } = note;
     const own = columns.filter(({ name }) => !OWN_COLUMNS.some((own) => own === name));
     state.setTable({
       schema: target.schema,
       name: target.table,
-      mode: mode as Mode,
-      deletes: deletes as Deletes,
-      key: key as string[],
+      mode,
+      deletes,
+      key,
       columns: own,
     });
     await this.#loadHigh(state);
@@ -146,113 +155,139 @@ export class Tables {
     return rows.map(([name, type]) => ({ name: String(name), type: String(type) }));
   }
 
-  /** Makes or changes the table so that it can hold what is wanted. To be called in a transaction. */
+  /** What a schema asks of a table as it is. Throws what {@link evolve} throws, and conflicts of mode and key. */
+  ask(state: TableState, mode: Mode, wanted: Wanted): Evolution {
+    const { target, table, dropped, shaped } = state;
+    if (table !== null) refuseOtherManner(state, table, { mode, key: wanted.key });
+    const stored: Columns = { columns: table?.columns ?? [], dropped };
+    const { newest } = wanted;
+    // A new table has nothing that a policy could keep as it is.
+    const rules = table === null ? { policy: 'evolve' as const, allow: {} } : target.rules;
+    return evolve(
+      stored,
+      wanted.columns.map((column) => ({ name: column.name, type: this.#dialect.typeOf(column) })),
+      {
+        dialect: this.#dialect,
+        rules,
+        place: `table ${targetName(target)}`,
+        late: table !== null && isAbove(shaped.high, shaped.low, newest),
+      },
+    );
+  }
+
+  /**
+   * Makes or changes the table so that it can hold what is wanted. To be called in a transaction that has
+   * not changed the table's rows: DuckDB does not commit that.
+   */
   async prepare(state: TableState, mode: Mode, wanted: Wanted): Promise<Table> {
-    const { target } = state;
-    const place = `table ${targetName(target)}`;
-    const stored = state.table;
-    if (stored !== null) this.#refuseOtherManner(state, stored, { mode, key: wanted.key });
-    let columns: readonly Column[] = stored?.columns ?? [];
-    for (const more of wanted.columns) {
-      columns = evolve(columns, more, { dialect: this.#dialect, place }).columns;
-    }
-    const table: Table =
-      stored === null
-        ? {
-            schema: target.schema,
-            name: target.table,
-            mode,
-            deletes: target.deletes,
-            key: wanted.key,
-            columns,
-          }
-        : { ...stored, columns };
-    if (stored === null) {
-      const missing = wanted.key.find((name) => !columns.some((column) => column.name === name));
-      if (missing !== undefined) {
-        throw conflict(
-          target,
-          `has the key column ${missing}, which is no column of its rows`,
-          'key columns that are columns',
-        );
-      }
-      await this.#session.run(this.#dialect.createTable(table));
-      await this.#note(table, target.topic);
-    } else {
-      const { add, widen } = evolve(stored.columns, columns, { dialect: this.#dialect, place });
-      for (const column of add) await this.#session.run(this.#dialect.addColumn(table, column));
-      for (const column of widen) await this.#session.run(this.#dialect.alterType(table, column));
-      if (add.length + widen.length === 0) return stored;
-    }
+    const { target, table: stored } = state;
+    const { changes, columns, dropped } = this.ask(state, mode, wanted);
+    if (stored !== null && changes.length === 0) return stored;
+    if (isAbove(wanted.newest.high, wanted.newest.low, state.shaped)) state.shaped = wanted.newest;
+    if (stored === null) return this.#create(state, { mode, columns, key: wanted.key });
+    const table: Table = { ...stored, columns };
+    for (const change of changes) await this.#change(table, change);
+    await fillColumns(this.#session, this.#dialect, { table, changes, wanted: wanted.columns });
+    await this.#notes.shape(target, dropped, state.shaped);
+    state.dropped = dropped;
     state.setTable(table);
+    for (const change of changes) this.#changed(targetName(target), change);
     return table;
   }
 
-  #refuseOtherManner(
-    { target }: TableState,
-    stored: Table,
-    now: { mode: Mode; key: readonly string[] },
-  ): void {
-    if (stored.mode !== now.mode) {
-      throw conflict(
-        target,
-        `was made in mode ${stored.mode} and is now ${now.mode}`,
-        `mode ${stored.mode}`,
-      );
-    }
-    if (stored.mode === 'append') return;
-    if (stored.deletes !== target.deletes) {
-      throw conflict(
-        target,
-        `was made with delete: ${stored.deletes}`,
-        `delete: ${stored.deletes}`,
-      );
-    }
-    if (now.key.length > 0 && now.key.join('\n') !== stored.key.join('\n')) {
-      throw conflict(
-        target,
-        `has the key ${stored.key.join(', ')} and the topic now has ${now.key.join(', ')}`,
-        'the same key',
-      );
+  async #change(table: Table, change: ColumnChange): Promise<void> {
+    const dialect = this.#dialect;
+    switch (change.kind) {
+      case 'add':
+        if (!change.revived) await this.#session.run(dialect.addColumn(table, change.column));
+        else if (table.mode === 'merge') {
+          await this.#session.run(dialect.clearColumn(table, change.column.name));
+        }
+        return;
+      case 'rename':
+        await this.#session.run(dialect.addColumn(table, change.column));
+        return;
+      case 'widen':
+        await this.#session.run(dialect.alterType(table, change.column));
+        return;
+      case 'drop':
     }
   }
 
-  async #note(table: Table, topic: TopicName): Promise<void> {
-    const target = { schema: table.schema, table: table.name };
-    const key = table.key.map(literal).join(', ');
-    await this.#session.run(
-      `INSERT INTO ${this.#notes} SELECT ${literal(noteName(target))}, ${literal(topic)}, NULL, NULL, NULL, NULL` +
-        ` WHERE NOT EXISTS (SELECT 1 FROM ${this.#notes} WHERE ${this.#isNoteOf(target)});` +
-        ` UPDATE ${this.#notes} SET mode = ${literal(table.mode)}, deletes = ${literal(table.deletes)},` +
-        ` "key" = [${key}]::VARCHAR[] WHERE ${this.#isNoteOf(target)}`,
-    );
+  async #create(
+    state: TableState,
+    made: { mode: Mode; columns: readonly Column[]; key: readonly string[] },
+  ): Promise<Table> {
+    const { target } = state;
+    const missing = made.key.find((name) => !made.columns.some((column) => column.name === name));
+    if (missing !== undefined) {
+      throw conflict(
+        target,
+        `has the key column ${missing}, which is no column of its rows`,
+        'key columns that are columns',
+      );
+    }
+    const table: Table = {
+      schema: target.schema,
+      name: target.table,
+      deletes: target.deletes,
+      ...made,
+    };
+    await this.#session.run(this.#dialect.createTable(table));
+    await this.#notes.write(target, table);
+    await this.#notes.shape(target, [], state.shaped);
+    state.setTable(table);
+    return table;
   }
 
   /** Deletes what a truncate deletes and remembers its version. To be called in a transaction. */
   async truncate(state: TableState, version: Version): Promise<number> {
     const { target, table } = state;
-    const number = versionNumber(version);
-    await this.#session.run(
-      `INSERT INTO ${this.#notes} SELECT ${literal(noteName(target))}, ${literal(target.topic)}, NULL, NULL, NULL, NULL` +
-        ` WHERE NOT EXISTS (SELECT 1 FROM ${this.#notes} WHERE ${this.#isNoteOf(target)});` +
-        ` UPDATE ${this.#notes} SET truncated = ${number} WHERE ${this.#isNoteOf(target)}`,
-    );
+    await this.#notes.truncate(target, version);
     state.truncated = version;
-    return table === null ? 0 : this.#session.run(this.#dialect.truncate(table, number));
+    if (table === null) return 0;
+    return this.#session.run(this.#dialect.truncate(table, versionNumber(version)));
   }
 
-  #isNoteOf(target: Pick<Target, 'schema' | 'table'>): string {
-    return `target = ${literal(noteName(target))}`;
+  /** Drops a table that is ours, and what is known of it. Throws `SINK_TABLE_CONFLICT`. */
+  async drop(target: Target): Promise<void> {
+    this.#states.delete(target.topic);
+    const { table } = await this.state(target);
+    if (table !== null) await this.#session.run(this.#dialect.dropTable(table));
+    await this.#notes.forget(target);
+    this.#states.delete(target.topic);
   }
 }
 
-function noteName(target: Pick<Target, 'schema' | 'table'>): string {
-  return targetName(target).toLowerCase();
+function refuseOtherManner(
+  { target }: TableState,
+  stored: Table,
+  now: { mode: Mode; key: readonly string[] },
+): void {
+  if (stored.mode !== now.mode) {
+    throw conflict(
+      target,
+      `was made in mode ${stored.mode} and is now ${now.mode}`,
+      `mode ${stored.mode}`,
+    );
+  }
+  if (stored.mode === 'append') return;
+  if (stored.deletes !== target.deletes) {
+    throw conflict(target, `was made with delete: ${stored.deletes}`, `delete: ${stored.deletes}`);
+  }
+  if (now.key.length > 0 && now.key.join('\n') !== stored.key.join('\n')) {
+    throw conflict(
+      target,
+      `has the key ${stored.key.join(', ')} and the topic now has ${now.key.join(', ')}`,
+      'the same key',
+    );
+  }
 }
 
 function conflict(target: Target, what: string, expected: string): MillraceError {
   return new MillraceError('SINK_TABLE_CONFLICT', `the table ${targetName(target)} ${what}`, {
     place: `topic ${target.topic}`,
     expected,
+    remedy: 'Rename or drop it, change the configuration back, or rebuild the table.',
   });
 }

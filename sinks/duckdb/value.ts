@@ -3,12 +3,12 @@ import { isUnion, type AvroSchema } from '../../schemas/avro.ts';
 import type { ByteReader } from '../../schemas/byte-reader.ts';
 import type { EnvelopeColumn } from '../../schemas/envelope-reader.ts';
 import { nonNull, type SemanticType } from '../../schemas/semantic.ts';
-import { decimalInto, bigintOf, decimalText } from './decimal.ts';
+import { bigintOf, decimalInto, decimalPut, decimalText } from './decimal.ts';
 import { INFINITE, instantMicros } from './instant.ts';
 import { jsonText } from './json-text.ts';
 import { uuidInto } from './uuid.ts';
 import { FixedVector, ListVector, SliceVector, type ColumnVector } from './vector.ts';
-import { readWords, wordsNumber, writeBigWords, writeWords } from './words.ts';
+import { readWords, wordsBigint, wordsNumber, writeBigWords, writeWords } from './words.ts';
 
 /** Reads one value at the reader's position into a row of a vector. */
 export type ReadValue = (reader: ByteReader, row: number) => void;
@@ -94,6 +94,14 @@ function sliceInto({ type, schema }: ValueTarget, vector: SliceVector): ReadValu
       values[row] = Buffer.from(decimalText(bigintOf(reader.slice()), scale));
     };
   }
+  if (type.kind === 'int16' || type.kind === 'int32' || type.kind === 'int64') {
+    // The column became text since.
+    const words = new Int32Array(2);
+    return (reader, row) => {
+      readWords(reader, words, 0);
+      values[row] = Buffer.from(String(wordsBigint(words, 0)));
+    };
+  }
   if (type.kind === 'variable-decimal') {
     return (reader, row) => {
       const scale = reader.long();
@@ -166,6 +174,14 @@ function outside(what: string, type: string): MillraceError {
 }
 
 function integerInto(sqlType: string, vector: FixedVector): ReadValue {
+  if (sqlType.startsWith('DECIMAL')) {
+    const words = new Int32Array(2);
+    const put = decimalPut(vector, sqlType, 0);
+    return (reader, row) => {
+      readWords(reader, words, 0);
+      put(wordsBigint(words, 0), row);
+    };
+  }
   if (sqlType === 'BIGINT') return (reader, row) => readWords(reader, vector.i32, row * 2);
   if (sqlType === 'INTEGER') {
     return (reader, row) => {
@@ -212,9 +228,7 @@ function millisInto(vector: FixedVector): ReadValue {
     readWords(reader, vector.i32, at);
     const millis = wordsNumber(vector.i32, at);
     if (Math.abs(millis) < 9e12) return writeWords(millis * 1000, vector.i32, at);
-    const exact =
-      (BigInt(vector.i32[at + 1] as number) << 32n) | BigInt((vector.i32[at] as number) >>> 0);
-    const micros = exact * 1000n;
+    const micros = wordsBigint(vector.i32, at) * 1000n;
     if (micros >= INFINITE || micros <= -INFINITE) throw outside('a timestamp', 'TIMESTAMP');
     writeBigWords(micros, vector.i32, at);
   };

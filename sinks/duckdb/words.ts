@@ -57,3 +57,8 @@ export function writeBigWords(value: bigint, words: Int32Array, at: number): voi
 export function wordsNumber(words: Int32Array, at: number): number {
   return (words[at + 1] as number) * 0x1_0000_0000 + ((words[at] as number) >>> 0);
 }
+
+/** The words as the 64-bit number that they are. */
+export function wordsBigint(words: Int32Array, at: number): bigint {
+  return (BigInt(words[at + 1] as number) << 32n) | BigInt((words[at] as number) >>> 0);
+}

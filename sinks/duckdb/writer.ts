@@ -5,22 +5,23 @@ import {
   type TopicName,
   type TopicPartition,
 } from '../../broker/broker.ts';
-import { MillraceError } from '../../errors.ts';
+import { MillraceError, parksTable } from '../../errors.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
-import { mergeStatements } from '../apply.ts';
-import { gather, survey, type Fresh, type Source, type TableChanges } from '../changes.ts';
-import type { Column, Dialect, Mode, Table } from '../dialect.ts';
+import type { Fresh } from '../changes.ts';
+import type { Dialect } from '../dialect.ts';
 import { Ledger, type Advance, type Assignment } from '../ledger.ts';
-import type { Written } from '../sink.ts';
+import { ParkedTables } from '../parked.ts';
+import { refusable, Refusal } from '../refusal.ts';
+import { runsOf, stepsOf, type Run } from '../runs.ts';
+import type { ParkedTable, PartitionStart, Written } from '../sink.ts';
 import { identifier as id } from '../sql.ts';
-import type { Targets } from '../target.ts';
+import { targetName, type Targets } from '../target.ts';
 import { TopicSchemas } from '../topic-schemas.ts';
 import { isAbove } from '../version.ts';
-import { stageRecords } from './append-stage.ts';
 import { duckdbDialect, OWN_SCHEMA } from './dialect.ts';
-import { stageRound } from './merge-stage.ts';
 import type { DuckdbSession } from './session.ts';
-import { Tables, type TableState } from './tables.ts';
+import { TableWriter, type Counts, type TableWork } from './table-writer.ts';
+import { Tables, type Changed } from './tables.ts';
 
 export interface WriterParts {
   readonly targets: Targets;
@@ -28,12 +29,7 @@ export interface WriterParts {
   readonly pipeline: string;
   readonly now: () => number;
   readonly tombstoneRetentionMs: number;
-}
-
-interface TableWork {
-  readonly state: TableState;
-  readonly changes: TableChanges;
-  readonly mode: Mode;
+  readonly changed: Changed;
 }
 
 /**
@@ -46,17 +42,28 @@ export class Writer {
   readonly #dialect: Dialect;
   readonly #ledger: Ledger;
   readonly #tables: Tables;
-  readonly #schemas: TopicSchemas;
+  readonly #writer: TableWriter;
+  readonly #parkedTables: ParkedTables;
+  #parked = new Map<TopicName, ParkedTable>();
   readonly #assignments = new Map<string, Assignment>();
 
   private constructor(session: DuckdbSession, parts: WriterParts) {
     this.#session = session;
     this.#parts = parts;
     this.#dialect = duckdbDialect(session.catalog);
-    const ledger = `${id(session.catalog)}.${id(OWN_SCHEMA)}."offsets"`;
-    this.#ledger = new Ledger(session, ledger, parts.pipeline);
-    this.#tables = new Tables(session, this.#dialect);
-    this.#schemas = new TopicSchemas(parts.registry);
+    const { pipeline } = parts;
+    const own = `${id(session.catalog)}.${id(OWN_SCHEMA)}`;
+    this.#ledger = new Ledger(session, `${own}."offsets"`, pipeline);
+    const table = `${own}."parked"`;
+    this.#parkedTables = new ParkedTables(session, { table, pipeline, ledger: this.#ledger });
+    this.#tables = new Tables(session, this.#dialect, parts.changed);
+    this.#writer = new TableWriter({
+      ...parts,
+      session,
+      dialect: this.#dialect,
+      tables: this.#tables,
+      schemas: new TopicSchemas(parts.registry),
+    });
   }
 
   static async create(session: DuckdbSession, parts: WriterParts): Promise<Writer> {
@@ -64,6 +71,8 @@ export class Writer {
     await session.run(`CREATE SCHEMA IF NOT EXISTS ${id(session.catalog)}.${id(OWN_SCHEMA)}`);
     await writer.#ledger.create();
     await writer.#tables.create();
+    await writer.#parkedTables.create();
+    await writer.#loadParked();
     return writer;
   }
 
@@ -79,30 +88,113 @@ export class Writer {
   }
 
   async write(batches: readonly RecordBatch[]): Promise<Written> {
-    const advances: Advance[] = [];
-    const fresh = batches.flatMap((batch) => this.#fresh(batch, advances));
-    if (fresh.length === 0) return { changes: 0, rows: 0, committedAt: null };
-    const byTopic = new Map<TopicName, TableChanges>();
-    const sources = survey(fresh, byTopic);
-    const work = await this.#sort(sources, byTopic);
+    const refused = new Map<TopicName, ParkedTable>();
+    const queues = await this.#queues(batches, refused);
+    let done = { changes: 0, rows: 0, committedAt: null as number | null };
+    for (const step of stepsOf(queues)) done = sum(done, await this.#step(step, refused));
+    return { ...done, refused: [...refused.values()] };
+  }
+
+  /** The runs of each partition, in their order, but for those of tables that are parked. */
+  async #queues(
+    batches: readonly RecordBatch[],
+    refused: Map<TopicName, ParkedTable>,
+  ): Promise<Run[][]> {
+    const queues = new Map<string, Run[]>();
+    const reached = new Map<string, Offset>();
+    for (const batch of batches) {
+      const parked = this.#parked.get(batch.topic);
+      if (parked !== undefined) refused.set(batch.topic, parked);
+      const fresh = this.#fresh(batch, reached);
+      if (parked !== undefined || fresh === null) continue;
+      const key = keyOf(batch);
+      try {
+        const runs = await refusable(batch.topic, () => runsOf(fresh));
+        queues.set(key, [...(queues.get(key) ?? []), ...runs]);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        refused.set(batch.topic, await this.#park(error));
+      }
+    }
+    return [...queues.values()].map((runs) => runs.filter(({ topic }) => !refused.has(topic)));
+  }
+
+  /** Writes what has one schema per topic; tables that refuse it are parked, and the others written. */
+  async #step(step: readonly Run[], refused: Map<TopicName, ParkedTable>): Promise<Counts> {
+    for (;;) {
+      const runs = step.filter(({ topic }) => !refused.has(topic));
+      if (runs.length === 0) return { changes: 0, rows: 0, committedAt: null };
+      try {
+        return await this.#transact(runs);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        // I4, I7: nothing of the step is written; without the table that refused it, all of it can be.
+        refused.set(error.topic, await this.#park(error));
+      }
+    }
+  }
+
+  async #transact(runs: readonly Run[]): Promise<Counts> {
+    const advances = this.#advances(runs);
+    const work: TableWork[] = [];
     const written = await this.#inTransaction(async () => {
-      const tables = new Map<TableWork, Table | null>();
-      for (const item of work) tables.set(item, await this.#prepare(item));
-      let rows = 0;
-      let committedAt = 0;
-      for (const [item, table] of tables) {
-        if (item.changes.truncated !== null) rows += await this.#truncate(item);
-        if (table === null) continue;
-        const done = await this.#apply(item, table, sources);
-        rows += done.rows;
-        committedAt = Math.max(committedAt, done.committedAt);
+      let done: Counts = { changes: 0, rows: 0, committedAt: null };
+      for (const [topic, own] of Map.groupBy(runs, (run) => run.topic)) {
+        const item = await refusable(topic, () => this.#writer.sort(topic, own));
+        work.push(item);
+        done = sum(done, await refusable(topic, () => this.#writer.apply(item)));
       }
       await this.#ledger.advance(advances); // I5: rows and offsets in one transaction.
-      const changes = work.reduce((sum, item) => sum + item.changes.events, 0);
-      return { changes, rows, committedAt: committedAt === 0 ? null : committedAt };
+      return done;
     });
     this.#remember(advances, work);
     return written;
+  }
+
+  /** Durable before anything is said of it. The place for a queue of dead letters by key is here. */
+  async #park({ topic, cause }: Refusal): Promise<ParkedTable> {
+    if (!parksTable(cause)) throw new TypeError('a table is parked for its own errors only');
+    this.#tables.forget();
+    const name = this.#nameOf(topic);
+    await this.#inTransaction(() =>
+      this.#parkedTables.park({ topic, name }, cause, this.#parts.now()),
+    );
+    await this.#loadParked();
+    const parked = this.#parked.get(topic);
+    if (parked === undefined) throw new Error(`${topic} was parked and is not`);
+    return parked;
+  }
+
+  #nameOf(topic: TopicName): string {
+    try {
+      return targetName(this.#parts.targets.of(topic));
+    } catch {
+      return topic; // Its target is what is wrong with it.
+    }
+  }
+
+  async #loadParked(): Promise<void> {
+    this.#parked = new Map((await this.#parkedTables.all()).map((table) => [table.topic, table]));
+  }
+
+  get parked(): readonly ParkedTable[] {
+    return [...this.#parked.values()];
+  }
+
+  async resume(topic: TopicName): Promise<void> {
+    await this.#inTransaction(() => this.#parkedTables.resume(topic));
+    this.#parked.delete(topic);
+  }
+
+  async rebuild(topic: TopicName, starts: readonly PartitionStart[]): Promise<void> {
+    const target = this.#parts.targets.of(topic);
+    await this.#inTransaction(async () => {
+      await this.#tables.drop(target);
+      await this.#parkedTables.resume(topic);
+      await this.#ledger.reset(topic, starts);
+    });
+    this.#parked.delete(topic);
+    for (const { partition } of starts) this.#assignments.delete(keyOf({ topic, partition }));
   }
 
   /** To be called when nothing is to be done: forgets old tombstones and writes a checkpoint. */
@@ -121,116 +213,31 @@ export class Writer {
    * by record. Offsets above it are accepted: brokers leave gaps (compaction, transaction markers), and
    * that the next offset to read still exists is the broker's promise (`OFFSET_OUT_OF_RANGE`).
    */
-  #fresh(batch: RecordBatch, advances: Advance[]): Fresh[] {
-    const assignment = this.#assignments.get(keyOf(batch));
+  #fresh(batch: RecordBatch, reached: Map<string, Offset>): Fresh | null {
+    const key = keyOf(batch);
+    const assignment = this.#assignments.get(key);
     if (assignment === undefined) {
       throw new MillraceError(
         'SINK_FENCED',
         'a partition was written that this worker has not taken over',
-        {
-          place: keyOf(batch),
-        },
+        { place: key },
       );
     }
     const to = batch.consumed.next;
-    const at = advances.findIndex((other) => keyOf(other) === keyOf(batch));
-    const reached = advances[at]?.to ?? assignment.next ?? offset(0);
-    if (to <= reached) return [];
-    if (at < 0) advances.push({ ...assignment, to });
-    else advances[at] = { ...assignment, to };
-    return [{ batch, from: reached }];
+    const from = reached.get(key) ?? assignment.next ?? offset(0);
+    if (to <= from) return null;
+    reached.set(key, to);
+    return { batch, from };
   }
 
-  async #sort(
-    sources: readonly Source[],
-    byTopic: ReadonlyMap<TopicName, TableChanges>,
-  ): Promise<readonly TableWork[]> {
-    const work: TableWork[] = [];
-    for (const changes of byTopic.values()) {
-      await this.#schemas.resolve(changes.valueSchemas);
-      await this.#schemas.resolve(changes.keySchemas);
-      const state = await this.#tables.state(this.#parts.targets.of(changes.topic));
-      work.push({ state, changes, mode: modeOf(state, changes) });
+  #advances(runs: readonly Run[]): Advance[] {
+    const found = new Map<string, Advance>();
+    for (const run of runs) {
+      const assignment = this.#assignments.get(keyOf(run));
+      if (assignment === undefined) throw new Error(`${keyOf(run)} is not assigned`);
+      found.set(keyOf(run), { ...assignment, to: run.to });
     }
-    const found = new Map(work.map((item) => [item.changes.topic, item]));
-    gather(sources, byTopic, {
-      schemas: this.#schemas,
-      manner: (topic) => {
-        const item = found.get(topic);
-        if (item === undefined) throw new Error(`topic ${topic} was not sorted`);
-        const { state, mode, changes } = item;
-        return {
-          mode,
-          deletes: state.table?.deletes ?? state.target.deletes,
-          high: (partition) => state.highs.get(partition) ?? state.highStored,
-          collapse: () => state.collapse(changes.rounds.length),
-        };
-      },
-    });
-    return work;
-  }
-
-  /** Null if there is no table and no row for one. */
-  async #prepare({ state, changes, mode }: TableWork): Promise<Table | null> {
-    if (changes.rounds.length === 0 && changes.records.length === 0) return null;
-    const columnsOf = (id: number): Column[] =>
-      this.#schemas
-        .envelope(id)
-        .columns.map((column) => ({ name: column.name, type: this.#dialect.typeOf(column) }));
-    const [key] = [...changes.keySchemas];
-    return this.#tables.prepare(state, mode, {
-      columns: [...changes.valueSchemas].map(columnsOf),
-      key:
-        mode === 'append' || key === undefined
-          ? []
-          : this.#schemas.keyColumns(key).map(({ name }) => name),
-    });
-  }
-
-  async #truncate({ state, changes, mode }: TableWork): Promise<number> {
-    const { truncated } = changes;
-    if (truncated === null || mode === 'append') return 0;
-    if (state.truncated !== null && !isAbove(truncated.high, truncated.low, state.truncated))
-      return 0;
-    return this.#tables.truncate(state, truncated);
-  }
-
-  async #apply(
-    { state, changes }: TableWork,
-    table: Table,
-    sources: readonly Source[],
-  ): Promise<{ rows: number; committedAt: number }> {
-    const schemas = this.#schemas;
-    let rows = 0;
-    let committedAt = 0;
-    if (table.mode === 'append') {
-      const stage = state.stage(this.#session, table, false);
-      await this.#session.run(this.#dialect.createStage(table, false));
-      stage.begin();
-      committedAt = stageRecords(stage, { sources, records: changes.records, schemas });
-      stage.end();
-      rows = await this.#session.run(this.#dialect.appendStaged(table));
-    }
-    for (const round of changes.rounds) {
-      const partial = round.collapse.chains.size > 0;
-      const stage = state.stage(this.#session, table, partial);
-      await this.#session.run(this.#dialect.createStage(table, partial));
-      stage.begin();
-      const newest = stageRound(stage, round, { sources, schemas, truncated: state.truncated });
-      stage.end();
-      committedAt = Math.max(committedAt, newest);
-      const { guarded } = changes;
-      const { deletes } = round;
-      const now = this.#parts.now();
-      const steps = mergeStatements(this.#dialect, table, { guarded, partial, deletes, now });
-      rows += stage.rows;
-      for (const step of steps.prepare) {
-        const dropped = await this.#session.run(step.sql);
-        if (step.drops) rows -= dropped;
-      }
-      if (stage.rows > 0) await this.#session.run(steps.apply.join(';\n'));
-    }
-    return { rows, committedAt };
+    return [...found.values()];
   }
 
   #remember(advances: readonly Advance[], work: readonly TableWork[]): void {
@@ -264,9 +271,11 @@ function keyOf({ topic, partition }: TopicPartition): string {
   return `${topic}-${partition}`;
 }
 
-/** A table without a key appends, whatever was configured: there is nothing to merge on. */
-function modeOf(state: TableState, changes: TableChanges): Mode {
-  if (state.table !== null && changes.keySchemas.size === 0) return state.table.mode;
-  if (state.target.mode === 'append') return 'append';
-  return changes.keySchemas.size === 0 && changes.keyless ? 'append' : 'merge';
+function sum(one: Counts, other: Counts): Counts {
+  const newest = Math.max(one.committedAt ?? 0, other.committedAt ?? 0);
+  return {
+    changes: one.changes + other.changes,
+    rows: one.rows + other.rows,
+    committedAt: newest === 0 ? null : newest,
+  };
 }

@@ -77,7 +77,7 @@ export function sinkLedger(factory: SinkFactory): void {
 
   test('a write of nothing does nothing', async () => {
     await using under = await SinkUnderTest.open(factory);
-    const nothing = { changes: 0, rows: 0, committedAt: null };
+    const nothing = { changes: 0, rows: 0, committedAt: null, refused: [] };
     expect(await under.sink.write([], SIGNAL)).toEqual(nothing);
     expect(await under.write([])).toEqual(nothing);
   });

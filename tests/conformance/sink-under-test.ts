@@ -3,7 +3,9 @@ import type { RecordBatch } from '../../broker/broker.ts';
 import type { PlainRecord } from '../../broker/records.ts';
 import type { EmbeddedRegistry } from '../../schemas/embedded-registry.ts';
 import type { ColumnShape, TableShape } from '../../schemas/envelope.ts';
-import type { Sink, Written } from '../../sinks/sink.ts';
+import type { Policy } from '../../sinks/evolution.ts';
+import type { TableOptions } from '../../sinks/target.ts';
+import type { ParkedTable, Sink, Written } from '../../sinks/sink.ts';
 import {
   batchOf,
   memoryRegistry,
@@ -16,6 +18,8 @@ export interface SinkOptions {
   readonly registry: EmbeddedRegistry;
   readonly mode?: 'merge' | 'append';
   readonly delete?: 'hard' | 'soft';
+  readonly evolution?: Policy;
+  readonly tables?: Readonly<Record<string, TableOptions>>;
 }
 
 /** A place of its own that sinks write to. */
@@ -99,6 +103,14 @@ export class SinkUnderTest implements AsyncDisposable {
 
   write(changes: readonly TestChange[], partition = 0): Promise<Written> {
     return this.sink.write([this.batch(changes, partition)], SIGNAL);
+  }
+
+  /** Writes records and expects that their table is parked for it. */
+  async refused(records: readonly PlainRecord[]): Promise<ParkedTable> {
+    const { changes, refused } = await this.sink.write([this.batchOfRecords(records)], SIGNAL);
+    const [table] = refused;
+    if (changes !== 0 || table === undefined) throw new Error('the table was not refused');
+    return table;
   }
 
   rows(...columns: string[]): Promise<(string | null)[][]> {

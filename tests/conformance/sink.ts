@@ -4,6 +4,7 @@ import { sinkAppend } from './sink-append.ts';
 import { sinkSchema } from './sink-schema.ts';
 import { sinkLedger } from './sink-ledger.ts';
 import { sinkCrash } from './sink-crash.ts';
+import { sinkParking } from './sink-parking.ts';
 import { sinkProperties } from './sink-properties.ts';
 import type { SinkFactory } from './sink-under-test.ts';
 
@@ -20,6 +21,9 @@ export function sinkConformance(name: string, factory: SinkFactory): void {
   });
   describe(`${name}: ledger`, () => {
     sinkLedger(factory);
+  });
+  describe(`${name}: parking`, () => {
+    sinkParking(factory);
   });
   describe(`${name}: crash`, () => {
     sinkCrash(factory);

@@ -1,3 +1,4 @@
+import { MillraceError } from '../../errors.ts';
 import { silent } from '../../log.ts';
 import type { SemanticType } from '../../schemas/semantic.ts';
 import { duckdbSink } from '../../sinks/duckdb/sink.ts';
@@ -32,7 +33,10 @@ export async function throughDuckdb(
   const records = values.map((v, id) =>
     builder.record({ op: 'c', version: id + 1, after: { id, v } }),
   );
-  await sink.write([batchOf(records, { topic })], signal);
+  const { refused } = await sink.write([batchOf(records, { topic })], signal);
+  for (const { code, message, place } of refused) {
+    throw new MillraceError(code, message, place === null ? {} : { place });
+  }
   const { rows } = await sink.query(`SELECT typeof(v), ${expression} FROM public.t ORDER BY id`);
   return {
     type: String(rows[0]?.[0]),

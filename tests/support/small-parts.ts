@@ -129,8 +129,16 @@ export class NumbersTable {
         this.rows.push(...numbers);
         for (const { consumed } of batches) this.#ledger.set(name(consumed), consumed.next);
         this.written();
-        return { changes: numbers.length, rows: numbers.length, committedAt: Date.now() };
+        return {
+          changes: numbers.length,
+          rows: numbers.length,
+          committedAt: Date.now(),
+          refused: [],
+        };
       },
+      parked: () => Promise.resolve([]),
+      resume: () => Promise.resolve(),
+      rebuild: () => Promise.resolve(),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
   }
