@@ -4,6 +4,7 @@ import {
   isUnion,
   type AvroField,
   type AvroNamed,
+  type AvroPrimitive,
   type AvroSchema,
 } from './avro.ts';
 import { avroOf, type SemanticType } from './semantic.ts';
@@ -21,6 +22,8 @@ export interface ColumnShape {
   readonly name: string;
   readonly type: SemanticType;
   readonly optional: boolean;
+  /** The source's default as the JSON that Avro has for it; undefined if there is none. */
+  readonly default?: unknown;
 }
 
 const optional = (type: AvroSchema): AvroSchema => ['null', type];
@@ -148,8 +151,25 @@ function columnFields(columns: readonly ColumnShape[]): AvroField[] {
     const type = once(avroOf(column.type));
     const name = avroName(column.name);
     const alias = name === column.name ? {} : { 'millrace.column': column.name };
+    const { default: value } = column;
+    if (value !== undefined) {
+      const annotated = withDefault(type, value);
+      // Avro: the default of a union is one of its first branch.
+      const union: AvroSchema = column.optional ? [annotated, 'null'] : annotated;
+      return { name, type: union, default: value, ...alias };
+    }
     return column.optional
       ? { name, type: optional(type), default: null, ...alias }
       : { name, type, ...alias };
   });
+}
+
+/** With the attribute in which Connect's converter looks for the default. */
+function withDefault(type: AvroSchema, value: unknown): AvroSchema {
+  if (isUnion(type)) return type;
+  if (typeof type === 'string') {
+    // A type that was defined before can only be named.
+    return type.includes('.') ? type : { type: type as AvroPrimitive, 'connect.default': value };
+  }
+  return { ...type, 'connect.default': value };
 }

@@ -205,33 +205,6 @@ export function brokerGroups(test: BrokerTest): void {
     },
     'exact deliveries',
   );
-
-  test(
-    'a delivery holds no more records than asked for, and the rest comes after it',
-    async ({ broker }) => {
-      const topic = await spread(broker, 2);
-      const texts = numbers(0, 7);
-      for (const partition of [0, 1]) {
-        await broker.publish([
-          to(
-            topic,
-            partition,
-            texts.map((text) => record('k', text)),
-          ),
-        ]);
-      }
-      const reader = member(broker, { group: `${topic}-g`, topics: [topic], recordsMax: 3 });
-      const seen: string[][] = [[], []];
-      while ((seen[0]?.length ?? 0) + (seen[1]?.length ?? 0) < 14) {
-        const batches = await reader.next();
-        expect(batches.reduce((sum, { count }) => sum + count, 0)).toBeLessThanOrEqual(3);
-        for (const batch of batches)
-          seen[batch.partition]?.push(...values(seenOf([batch])).map(String));
-      }
-      expect(seen).toEqual([texts, texts]);
-    },
-    'exact deliveries',
-  );
 }
 
 const numbers = (from: number, to: number): string[] =>

@@ -131,6 +131,34 @@ export function brokerReading(test: BrokerTest): void {
     await using reader = member(broker, { group, topics: [topic] });
     expect(values(seenOf(await reader.take(1)))).toEqual(['5000']);
   });
+
+  test(
+    'a delivery holds no more records than asked for, and the rest comes after it',
+    async ({ broker }) => {
+      const topic = freshTopic();
+      await broker.createTopics([settings(topic, { partitions: 2 })]);
+      const texts = Array.from({ length: 7 }, (_, index) => String(index));
+      for (const partition of [0, 1]) {
+        await broker.publish([
+          to(
+            topic,
+            partition,
+            texts.map((text) => record('k', text)),
+          ),
+        ]);
+      }
+      const reader = member(broker, { group: `${topic}-g`, topics: [topic], recordsMax: 3 });
+      const seen: string[][] = [[], []];
+      while ((seen[0]?.length ?? 0) + (seen[1]?.length ?? 0) < 14) {
+        const batches = await reader.next();
+        expect(batches.reduce((sum, { count }) => sum + count, 0)).toBeLessThanOrEqual(3);
+        for (const batch of batches)
+          seen[batch.partition]?.push(...values(seenOf([batch])).map(String));
+      }
+      expect(seen).toEqual([texts, texts]);
+    },
+    'exact deliveries',
+  );
 }
 
 async function fill(broker: Broker, topic: TopicName, count: number) {

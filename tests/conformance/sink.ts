@@ -5,6 +5,7 @@ import { sinkSchema } from './sink-schema.ts';
 import { sinkLedger } from './sink-ledger.ts';
 import { sinkCrash } from './sink-crash.ts';
 import { sinkParking } from './sink-parking.ts';
+import { sinkEvolution } from './sink-evolution.ts';
 import { sinkProperties } from './sink-properties.ts';
 import type { SinkFactory } from './sink-under-test.ts';
 
@@ -30,5 +31,6 @@ export function sinkConformance(name: string, factory: SinkFactory): void {
   });
   describe(`${name}: properties`, () => {
     sinkProperties(factory);
+    sinkEvolution(factory);
   });
 }
