@@ -34,7 +34,7 @@ const step = oneof(
       filled: boolean(),
     }),
   },
-  { weight: 1, arbitrary: record({ kind: constantFrom('drop' as const), name }) },
+  { weight: 2, arbitrary: record({ kind: constantFrom('drop' as const), name }) },
   { weight: 2, arbitrary: record({ kind: constantFrom('widen' as const), name }) },
   { weight: 1, arbitrary: record({ kind: constantFrom('rename' as const), name, to: name }) },
 );

@@ -42,6 +42,67 @@ export function sinkSchema(factory: SinkFactory): void {
     ]);
   });
 
+  test('a column with a default fills the rows that are there, in mode merge only', async () => {
+    for (const mode of ['merge', 'append'] as const) {
+      await using under = await SinkUnderTest.open(factory, { mode });
+      await under.write([create(1, 1)]);
+      const c = { name: 'c', type: { kind: 'string' as const }, optional: true, default: 'x' };
+      const d = {
+        name: 'd',
+        type: { kind: 'decimal' as const, precision: 6, scale: 2 },
+        optional: false,
+        default: '\u0001,',
+      };
+      under.orders = await TableChangesBuilder.register(ordersShape([c, d]), under.registry);
+      const after = { id: 2, a: null, b: null, c: null, d: Buffer.from([5]) };
+      await under.write([{ op: 'c', version: 2, after }]);
+      expect(await under.rows('id', 'c', 'd')).toEqual([
+        mode === 'merge' ? ['1', 'x', '3.00'] : ['1', null, null],
+        ['2', null, '0.05'],
+      ]);
+    }
+  });
+
+  test('a dropped column is kept, and one that comes under its name is a new one', async () => {
+    await using under = await SinkUnderTest.open(factory);
+    const full = under.orders;
+    await under.write([create(1, 1), create(2, 2)]);
+    const columns = full.shape.columns.filter(({ name }) => name !== 'a');
+    under.orders = await TableChangesBuilder.register({ ...full.shape, columns }, under.registry);
+    await under.write([{ op: 'u', version: 3, before: null, after: { id: 2, b: 22n } }]);
+    expect(await under.rows('id', 'a')).toEqual([
+      ['1', 'a1'],
+      ['2', null],
+    ]);
+    await under.reopen();
+    under.orders = full;
+    await under.write([create(4, 4, 'new')]);
+    expect(await under.rows('id', 'a')).toEqual([
+      ['1', null],
+      ['2', null],
+      ['4', 'new'],
+    ]);
+  });
+
+  test('a number may become text, and all of its digits are there', async () => {
+    await using under = await SinkUnderTest.open(factory, { shape: shapeOf('int32', 6) });
+    await under.write([row(1, 1, -7)]);
+    const late = under.orders.record(row(2, 3, 12));
+    const text: TableShape = ordersShape([
+      { name: 'n', type: { kind: 'string' }, optional: true },
+      { name: 'd', type: { kind: 'decimal', precision: 6, scale: 2 }, optional: true },
+    ]);
+    under.orders = await TableChangesBuilder.register(text, under.registry);
+    const after = { id: 2, a: null, b: null, n: 'seven', d: null };
+    await under.write([{ op: 'c', version: 3, after }]);
+    await under.sink.write([under.batchOfRecords([late])], SIGNAL);
+    expect(await under.rows('id', 'n')).toEqual([
+      ['1', '-7'],
+      ['2', 'seven'],
+      ['3', '12'],
+    ]);
+  });
+
   test('a type that grows without loss is widened, and older records still fit', async () => {
     await using under = await SinkUnderTest.open(factory, { shape: shapeOf('int32', 6) });
     const narrow = under.orders;
