@@ -9,7 +9,7 @@ import type {
   QueryableSink,
   QueryOptions,
   QueryResult,
-  SnapshotProgress,
+  SourceObserver,
 } from './runtime/components.ts';
 import type { SchemaRegistry } from './schemas/registry.ts';
 import type { TableOptions } from './sinks/target.ts';
@@ -35,17 +35,19 @@ const brokers = {
 const sources = {
   postgres: async (options: SourceConfig, wiring: SourceWiring): Promise<Connector> => {
     const { postgresConnector } = await import('./connectors/postgres/connector.ts');
-    const { kind: _, ...settings } = options;
-    const { config, environment, log, onProgress, registry } = wiring;
+    const { kind: _, heartbeatInterval, ...settings } = options;
+    const { config, emptyTables, environment, log, observer, registry } = wiring;
     return postgresConnector({
       ...defined(settings),
+      ...observer,
       tables: options.tables,
+      emptyTables,
+      heartbeatIntervalMs: heartbeatInterval,
       pipeline: config.pipeline,
       prefix: config.pipeline,
       partitions: config.partitions,
       environment,
       version,
-      onProgress,
       registry,
       log,
     });
@@ -96,7 +98,8 @@ export function tableOptions(sink: SinkConfig): Readonly<Record<string, TableOpt
 
 type SourceWiring = Workshop & {
   readonly registry: SchemaRegistry;
-  readonly onProgress: (progress: SnapshotProgress) => void;
+  readonly observer: SourceObserver | undefined;
+  readonly emptyTables: readonly string[];
 };
 type SinkWiring = Workshop & { readonly registry: SchemaRegistry };
 
@@ -113,8 +116,8 @@ export function componentsOf(
   const workshop: Workshop = { config, environment, log };
   return {
     openBroker: () => brokers[config.broker.kind](config.broker, workshop),
-    openConnector: (registry, onProgress) =>
-      sources[config.source.kind](config.source, { ...workshop, registry, onProgress }),
+    openConnector: (registry, observer, emptyTables = []) =>
+      sources[config.source.kind](config.source, { ...workshop, registry, observer, emptyTables }),
     openProcessor: (registry) => openCompact(workshop, registry),
     openSink: (sink, registry) => sinks[sink.kind](sink, { ...workshop, registry }),
     query: (sink, sql, options) => readers[sink.kind](sink, sql, options),

@@ -51,6 +51,9 @@ describe('a valid file', () => {
         kind: 'postgres',
         url: 'postgres://app:secret@db/shop',
         tables: ['public.customers', 'public.orders'],
+        heartbeatInterval: 10_000,
+        slotPolicy: 'warn',
+        slotWarnBytes: 4 * 1024 ** 3,
         tombstones: true,
       },
       sinks: [
@@ -117,7 +120,7 @@ millrace.yaml:11:1: unknown option \`drainTimeOut\`
 millrace.yaml:5:3: unknown option \`tabels\`
  5 |   tabels: [public.customers, public.orders]
    |   ^^^^^^
-     expected one of: kind, url, host, port, user, password, database, sslmode, tables, slot, publication, tombstones
+     expected one of: kind, url, host, port, user, password, database, sslmode, tables, slot, publication, heartbeatInterval, slotWarnBytes, slotPolicy, tombstones
      did you mean \`tables\`?`);
   });
 

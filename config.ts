@@ -56,6 +56,17 @@ const postgresSource = group({
   publication: text('the name of a publication')
     .optional()
     .describe('Publication; `millrace_<pipeline>` if not given. Created when missing.'),
+  heartbeatInterval: duration()
+    .prefault('10s')
+    .describe(
+      'How often a logical message moves the slot on while only others write; 0s for never.',
+    ),
+  slotWarnBytes: size()
+    .prefault('4GiB')
+    .describe('WAL kept for the slot from which it counts as at risk; 0B for never.'),
+  slotPolicy: oneOf(['warn', 'stop'])
+    .prefault('warn')
+    .describe('What a slot at risk does: `warn` in the log, or `stop` the pipeline.'),
   tombstones: flag()
     .prefault(true)
     .describe('Follow each delete on the raw topic by a null value, as Debezium does.'),

@@ -219,6 +219,20 @@ export const codes = {
     exit: 1,
     directive: 'stop',
   },
+  SLOT_AT_RISK: {
+    meaning: 'The server keeps more WAL for the replication slot than allowed.',
+    remedy:
+      'Find what keeps the pipeline from reading as fast as the source writes; then start it again, with a higher `slotWarnBytes` or `slotPolicy: warn` until it has caught up.',
+    exit: 1,
+    directive: 'stop',
+  },
+  SNAPSHOT_REFUSED: {
+    meaning: 'A table cannot be copied as asked.',
+    remedy:
+      'See `millrace status` for the copies that are under way, and `millrace plan` for the tables.',
+    exit: 2,
+    directive: 'stop',
+  },
   SLOTS_EXHAUSTED: {
     meaning: 'The server has no free replication slot or WAL sender.',
     remedy: 'Drop one that is not needed, or raise max_replication_slots and max_wal_senders.',

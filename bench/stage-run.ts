@@ -5,6 +5,7 @@ import type { Components } from '../runtime/components.ts';
 import { inert } from '../runtime/failpoints.ts';
 import { Positions } from '../runtime/positions.ts';
 import { SinkTables } from '../runtime/sink-tables.ts';
+import { SourceView } from '../runtime/source-view.ts';
 import { StageMeter, type StageKind } from '../runtime/stage-meter.ts';
 import {
   processorLife,
@@ -52,11 +53,11 @@ export async function openStage(
     registry: opened.registry,
     positions: new Positions(opened.broker, config.pipeline),
     reach: inert,
-    onProgress: () => {},
-    onCaptured: () => {},
     onParked: (sink, { table, code, message }) => {
       throw new Error(`${sink} has parked ${table}: ${code}: ${message}`);
     },
+    source: new SourceView(),
+    topics: topology.tables,
     sinks: new Map(),
     tables: new Map(config.sinks.map(({ name }) => [name, new SinkTables()])),
     halt: new AbortController().signal,
@@ -103,8 +104,8 @@ function ended(kind: StageKind): never {
 function deaf(components: Components): Components {
   return {
     ...components,
-    openConnector: async (registry, onProgress) => {
-      const connector = await components.openConnector(registry, onProgress);
+    openConnector: async (registry, ...observed) => {
+      const connector = await components.openConnector(registry, ...observed);
       return {
         plan: (signal) => connector.plan(signal),
         changes: (after, signal) => connector.changes(after, signal),

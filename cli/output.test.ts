@@ -176,6 +176,17 @@ test('a status shows stages, errors, lag per hop, snapshot and tables', () => {
     lag: [{ sink: 'duckdb', read: 0.004, raw: 0.006, changes: 0.009, applied: null, total: 0.019 }],
     snapshot: done,
     parked: [],
+    copies: [
+      {
+        table: 'public.orders',
+        where: 'id > 5',
+        state: 'copying',
+        rows: 1_000,
+        rowsEstimated: 2_000,
+        failure: null,
+      },
+    ],
+    source: { retainedBytes: 2_048, safeBytes: 1_024, state: 'extended', atRisk: true },
     tables: [
       {
         table: 'public.orders',
@@ -198,6 +209,11 @@ LAG TO  COMMIT→READ  READ→RAW  RAW→CHANGES  CHANGES→APPLIED    TOTAL
 duckdb      0.004 s   0.006 s      0.009 s                -  0.019 s
 
 snapshot  done: 1,000,000 rows of 1 table, 250,000/s
+
+COPY OF        STATE     ROWS  OF ABOUT  WHERE, FAILURE
+public.orders  copying  1,000     2,000  id > 5
+
+source keeps 2.0 KiB for this pipeline, 1.0 KiB more are safe (extended)  AT RISK
 
 TABLE            RAW  CHANGES  LATEST    BYTES
 public.orders  2,000    2,000     900  5.0 KiB`);

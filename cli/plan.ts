@@ -75,7 +75,7 @@ export async function planOf(config: Config, context: CliContext): Promise<Plan>
 
 async function askSource(config: Config, context: CliContext): Promise<readonly CapturedTable[]> {
   const components = componentsOf(config, context, silent);
-  await using connector = await components.openConnector(registersNothing, () => {});
+  await using connector = await components.openConnector(registersNothing);
   return await connector.plan(context.signal);
 }
 

@@ -6,6 +6,7 @@ import { planCommand } from './plan.ts';
 import { queryCommand } from './query.ts';
 import { reportError } from './report-error.ts';
 import { runCommand } from './run.ts';
+import { snapshotCommand } from './snapshot.ts';
 import { statusCommand } from './status.ts';
 import { tablesCommand } from './tables.ts';
 import type { CliContext } from './terminal.ts';
@@ -22,6 +23,7 @@ const verbs = [
   statusCommand,
   tablesCommand,
   queryCommand,
+  snapshotCommand,
 ] as const;
 
 /**

@@ -12,6 +12,8 @@ export function statusLines(status: Status, now: number): string[] {
     ...stages(status, now),
     ...lag(status),
     ...snapshot(status),
+    ...copies(status),
+    ...source(status),
     '',
     ...tables(status),
     ...parkedLines(status.parked, now),
@@ -54,6 +56,37 @@ function stages(status: Status, now: number): string[] {
 function snapshot({ snapshot }: Status): string[] {
   if (snapshot === null) return [];
   return ['', isFinished(snapshot) ? finished(snapshot) : bar(snapshot, 100)];
+}
+
+function copies({ copies }: Status): string[] {
+  if (copies.length === 0) return [];
+  return [
+    '',
+    ...table(
+      [
+        { title: 'COPY OF' },
+        { title: 'STATE' },
+        { title: 'ROWS', align: 'right' },
+        { title: 'OF ABOUT', align: 'right' },
+        { title: 'WHERE, FAILURE' },
+      ],
+      copies.map(({ table, state, rows, rowsEstimated, where, failure }) => [
+        table,
+        state,
+        count(rows),
+        count(rowsEstimated),
+        failure ?? where ?? '',
+      ]),
+    ),
+  ];
+}
+
+function source({ source }: Status): string[] {
+  if (source === null) return [];
+  const { retainedBytes, safeBytes, state, atRisk } = source;
+  const left = safeBytes === null ? '' : `, ${bytes(Math.max(0, safeBytes))} more are safe`;
+  const risk = atRisk ? '  AT RISK' : '';
+  return ['', `source keeps ${bytes(retainedBytes)} for this pipeline${left} (${state})${risk}`];
 }
 
 function lastError({ lastError }: StageStatus, now: number): string {

@@ -32,6 +32,40 @@ export interface CapturedTable {
   readonly notes: readonly string[];
 }
 
+/** What the source keeps for this pipeline, as it was last seen. */
+export interface SourceHealth {
+  /** Bytes of history that the source keeps because we have not acknowledged what follows them. */
+  readonly retainedBytes: number;
+  /** Bytes that it may write before it could give us up; null if it has no such limit. */
+  readonly safeBytes: number | null;
+  /** In the source's own word: Postgres' `wal_status`. */
+  readonly state: string;
+  /** More is kept than the configured bound, or the source says itself that it may forget. */
+  readonly atRisk: boolean;
+}
+
+/** A table that is copied, again or for the first time, while its changes are streamed. */
+export interface CopyProgress {
+  readonly table: string;
+  /** Condition of the rows wanted; null for all. */
+  readonly where: string | null;
+  /** `waiting`: for transactions that are older than what is to be read next. */
+  readonly state: 'waiting' | 'copying' | 'paused' | 'failed' | 'done' | 'cancelled';
+  readonly rows: number;
+  /** By the statistics of the source; all rows of the table, whatever the condition. */
+  readonly rowsEstimated: number;
+  /** Why it failed. */
+  readonly failure: string | null;
+}
+
+export interface CopyRequest {
+  readonly action: 'start' | 'pause' | 'resume' | 'cancel';
+  /** As `plan` names it. */
+  readonly table: string;
+  /** Only with `start`. */
+  readonly where?: string;
+}
+
 /**
  * Captures the changes of a source.
  *
@@ -52,6 +86,13 @@ export interface Connector extends AsyncDisposable {
    * it cannot go on.
    */
   changes(after: Position | null, signal: AbortSignal): AsyncIterable<ChangeBatch>;
+
+  /**
+   * Copies a table again while its changes go on, or pauses, resumes or cancels that. Resolves when the
+   * request is part of a published position: from then on a restart goes on with it. Absent if the
+   * source cannot. Throws `SNAPSHOT_REFUSED`.
+   */
+  copy?(request: CopyRequest, signal: AbortSignal): Promise<void>;
 
   /** Everything up to here is durable on the topics (I1): the source may forget it. */
   ack(position: Position): Promise<void>;

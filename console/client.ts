@@ -1,4 +1,4 @@
-import type { CapturedTable } from '../connectors/connector.ts';
+import type { CapturedTable, CopyRequest } from '../connectors/connector.ts';
 import { codes, type ErrorCode, MillraceError } from '../errors.ts';
 import type { QueryResult } from '../runtime/components.ts';
 import type { Status } from '../runtime/status.ts';
@@ -19,6 +19,8 @@ export interface Remote {
     action: 'resume' | 'rebuild',
     of: { readonly table: string; readonly sink?: string },
   ): Promise<void>;
+  /** Resolves when the request is durable. */
+  copy(request: CopyRequest): Promise<void>;
 }
 
 /**
@@ -64,6 +66,9 @@ function connect({ url, token }: RunFile, signal: AbortSignal): Remote {
     query: async (sql, options) => (await post('/query', { sql, ...options })) as QueryResult,
     async order(action, of) {
       await post(`/tables/${action}`, of);
+    },
+    async copy(request) {
+      await post('/snapshot', request);
     },
   };
 }

@@ -8,7 +8,15 @@ import type { Pipeline } from '../runtime/run.ts';
 /** What the console needs of a pipeline. */
 export type Observed = Pick<
   Pipeline,
-  'status' | 'metricsText' | 'query' | 'unhealthy' | 'unready' | 'metrics' | 'captured' | 'tables'
+  | 'status'
+  | 'metricsText'
+  | 'query'
+  | 'copy'
+  | 'unhealthy'
+  | 'unready'
+  | 'metrics'
+  | 'captured'
+  | 'tables'
 >;
 
 interface Answer {
@@ -22,12 +30,12 @@ const PORT = 8090;
 const BODY_BYTES_MAX = 1024 * 1024;
 const GETS = ['/metrics', '/healthz', '/readyz', '/status', '/tables'];
 /** With the token of run.json. */
-const POSTS = ['/query', '/tables/resume', '/tables/rebuild'];
+const POSTS = ['/query', '/snapshot', '/tables/resume', '/tables/rebuild'];
 
 /** HTTP beside a running pipeline: what {@link GETS} and {@link POSTS} list. */
 export class Console implements AsyncDisposable {
   readonly url: string;
-  /** Must come with `POST /query`: a page in a browser on this machine does not know it. */
+  /** Must come with every `POST`: a page in a browser on this machine does not know it. */
   readonly token: string;
   readonly #server: Server;
 
@@ -131,9 +139,30 @@ async function route(
       return order(request, (table, sink) => pipeline.tables.resume(table, sink));
     case '/tables/rebuild':
       return order(request, (table, sink) => pipeline.tables.rebuild(table, sink));
+    case '/snapshot':
+      return copy(pipeline, request, signal);
     default:
       return query(pipeline, request, signal);
   }
+}
+
+const ACTIONS = ['start', 'pause', 'resume', 'cancel'] as const;
+
+async function copy(
+  pipeline: Observed,
+  request: IncomingMessage,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const parsed: unknown = JSON.parse(await bodyOf(request));
+  const { action, table, where } = (parsed ?? {}) as Readonly<Record<string, unknown>>;
+  const known = ACTIONS.find((one) => one === action);
+  if (known === undefined || typeof table !== 'string') {
+    const expected = `{"action": "${ACTIONS.join(' | ')}", "table": "…", "where": "…"}`;
+    return json(400, { error: `expected ${expected}` });
+  }
+  const asked = { action: known, table, ...(typeof where === 'string' ? { where } : {}) };
+  await pipeline.copy(asked, signal);
+  return json(200, { ok: true });
 }
 
 async function query(
@@ -187,7 +216,8 @@ function verdict(reasons: readonly string[], more: object = {}): Answer {
 function failure(error: unknown): Answer {
   if (error instanceof MillraceError) {
     const { code, message, place, expected, remedy } = error;
-    const status = code === 'QUERY_FAILED' || code === 'USAGE' ? 400 : 503;
+    const bad = code === 'QUERY_FAILED' || code === 'USAGE' || code === 'SNAPSHOT_REFUSED';
+    const status = bad ? 400 : 503;
     return json(status, { error: { code, message, place, expected, remedy } });
   }
   if (error instanceof SyntaxError) return json(400, { error: error.message });

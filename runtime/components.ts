@@ -1,6 +1,7 @@
 import type { Broker } from '../broker/broker.ts';
 import type { SinkConfig } from '../config.ts';
-import type { Connector } from '../connectors/connector.ts';
+import type { CopyProgress, Connector, SourceHealth } from '../connectors/connector.ts';
+import type { MillraceError } from '../errors.ts';
 import type { Processor } from '../processors/processor.ts';
 import type { SchemaRegistry } from '../schemas/registry.ts';
 import type { Sink } from '../sinks/sink.ts';
@@ -19,6 +20,16 @@ export interface SnapshotProgress {
     readonly rowsEstimated: number;
     readonly done: boolean;
   }[];
+}
+
+/** Told by a connector how it is doing. */
+export interface SourceObserver {
+  readonly onProgress: (progress: SnapshotProgress) => void;
+  /** The connection was lost and will be opened again; it is open again. */
+  readonly onLost: (error: MillraceError) => void;
+  readonly onConnected: () => void;
+  readonly onHealth: (health: SourceHealth) => void;
+  readonly onCopies: (copies: readonly CopyProgress[]) => void;
 }
 
 export interface QueryOptions {
@@ -48,7 +59,9 @@ export interface Components {
   openBroker(): Promise<{ broker: Broker; registry: SchemaRegistry } & AsyncDisposable>;
   openConnector(
     registry: SchemaRegistry,
-    onProgress: (progress: SnapshotProgress) => void,
+    observer?: SourceObserver,
+    /** Tables whose raw topics never had a record. */
+    emptyTables?: readonly string[],
   ): Promise<Connector>;
   openProcessor(registry: SchemaRegistry): Promise<Processor>;
   openSink(sink: SinkConfig, registry: SchemaRegistry): Promise<QueryableSink>;

@@ -22,6 +22,12 @@ export const metricNames = {
   millrace_topic_bytes: 'Bytes that a topic holds.',
   millrace_snapshot_rows: 'Rows of a table copied by the running or last snapshot.',
   millrace_snapshot_rows_estimated: 'Rows that the table was estimated to have.',
+  millrace_copy_rows: 'Rows of a table copied while it is streamed.',
+  millrace_copy_failed: '1 if that copy has failed and waits to be resumed or cancelled.',
+  millrace_source_retained_bytes: 'Bytes of history that the source keeps for this pipeline.',
+  millrace_source_safe_bytes:
+    'Bytes that it may write before it could give the pipeline up; absent without a limit.',
+  millrace_source_at_risk: '1 if the source may forget changes before they are read, or has.',
 } as const;
 
 type Name = keyof typeof metricNames;
@@ -50,6 +56,11 @@ export class Metrics {
   readonly #parkedRecords = this.#gauge('millrace_parked_records', ['pipeline', 'sink', 'table']);
   readonly #topicBytes = this.#gauge('millrace_topic_bytes', ['pipeline', 'topic']);
   readonly #snapshot = this.#gauge('millrace_snapshot_rows', ['pipeline', 'table']);
+  readonly #copied = this.#gauge('millrace_copy_rows', ['pipeline', 'table']);
+  readonly #copyFailed = this.#gauge('millrace_copy_failed', ['pipeline', 'table']);
+  readonly #retained = this.#gauge('millrace_source_retained_bytes', ['pipeline']);
+  readonly #safe = this.#gauge('millrace_source_safe_bytes', ['pipeline']);
+  readonly #atRisk = this.#gauge('millrace_source_at_risk', ['pipeline']);
   readonly #estimated = this.#gauge('millrace_snapshot_rows_estimated', ['pipeline', 'table']);
 
   constructor(pipeline: string) {
@@ -89,7 +100,9 @@ export class Metrics {
   }
 
   /** Sets what is a state and not a count. */
-  set(status: Pick<Status, 'lag' | 'stages' | 'tables' | 'snapshot' | 'parked'>): void {
+  set(
+    status: Pick<Status, 'lag' | 'stages' | 'tables' | 'snapshot' | 'parked' | 'copies' | 'source'>,
+  ): void {
     const pipeline = this.#pipeline;
     for (const { sink, ...hops } of status.lag) {
       for (const [hop, seconds] of Object.entries(hops)) {
@@ -113,6 +126,15 @@ export class Metrics {
       this.#snapshot.set({ pipeline, table }, rows);
       this.#estimated.set({ pipeline, table }, rowsEstimated);
     }
+    for (const { table, rows, state } of status.copies) {
+      this.#copied.set({ pipeline, table }, rows);
+      this.#copyFailed.set({ pipeline, table }, state === 'failed' ? 1 : 0);
+    }
+    if (status.source === null) return;
+    const { retainedBytes, safeBytes, atRisk } = status.source;
+    this.#retained.set({ pipeline }, retainedBytes);
+    if (safeBytes !== null) this.#safe.set({ pipeline }, safeBytes);
+    this.#atRisk.set({ pipeline }, atRisk ? 1 : 0);
   }
 
   /** In the text format of Prometheus. */

@@ -1,6 +1,6 @@
 import type { Broker } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
-import type { CapturedTable } from '../connectors/connector.ts';
+import type { CapturedTable, CopyRequest } from '../connectors/connector.ts';
 import { MillraceError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { SchemaRegistry } from '../schemas/registry.ts';
@@ -19,6 +19,7 @@ import { Metrics } from './metrics.ts';
 import { PipelineTables } from './pipeline-tables.ts';
 import { Positions } from './positions.ts';
 import { untilStopped } from './retry.ts';
+import { SourceView } from './source-view.ts';
 import { type Passing, StageMeter } from './stage-meter.ts';
 import {
   processorLife,
@@ -51,8 +52,7 @@ export class Pipeline implements AsyncDisposable {
   readonly #startedAt: number;
   readonly #meters: readonly StageMeter[];
   readonly #lag: LagTrace;
-  #captured: readonly CapturedTable[] = [];
-  #snapshot: SnapshotProgress | null = null;
+  readonly #source = new SourceView();
   readonly #sinks = new Map<string, QueryableSink>();
   readonly #halt = new AbortController();
   readonly #opened: AsyncDisposable;
@@ -85,8 +85,8 @@ export class Pipeline implements AsyncDisposable {
       registry,
       reach,
       positions: new Positions(broker, config.pipeline, startOver),
-      onCaptured: (tables) => (this.#captured = tables),
-      onProgress: (progress) => (this.#snapshot = progress),
+      source: this.#source,
+      topics: topology.tables,
       sinks: this.#sinks,
       tables: this.tables.bySink,
       onParked: (sink, table) => options.log.warn({ sink, ...table }, 'a table is parked'),
@@ -119,12 +119,12 @@ export class Pipeline implements AsyncDisposable {
 
   /** The tables as the source has them; empty until it has answered. */
   get captured(): readonly CapturedTable[] {
-    return this.#captured;
+    return this.#source.captured;
   }
 
   /** How far the snapshot is; null if there was none since the start. */
   get snapshot(): SnapshotProgress | null {
-    return this.#snapshot;
+    return this.#source.snapshot;
   }
 
   async status(): Promise<Status> {
@@ -153,7 +153,9 @@ export class Pipeline implements AsyncDisposable {
         sink: name,
         ...this.#lag.lag(name, this.#now()),
       })),
-      snapshot: this.#snapshot,
+      snapshot: this.#source.snapshot,
+      copies: this.#source.copies,
+      source: this.#source.health,
       tables: tableStatus(this.topology, state),
       parked: this.tables.parked(state),
     };
@@ -188,6 +190,11 @@ export class Pipeline implements AsyncDisposable {
       });
     }
     return sink.query(sql, options);
+  }
+
+  /** Copies a table again, or controls that: see {@link SourceView.copy}. */
+  copy(request: CopyRequest, signal: AbortSignal): Promise<void> {
+    return this.#source.copy(request, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -274,6 +281,6 @@ async function askSource(
   components: Components,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<string[]> {
-  await using connector = await components.openConnector(registry, () => {});
+  await using connector = await components.openConnector(registry);
   return (await connector.plan(signal)).map(({ table }) => table);
 }

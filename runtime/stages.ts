@@ -1,15 +1,16 @@
 import type { Broker } from '../broker/broker.ts';
 import type { Config, SinkConfig } from '../config.ts';
-import type { CapturedTable } from '../connectors/connector.ts';
+import { offset } from '../broker/broker.ts';
 import type { SchemaRegistry } from '../schemas/registry.ts';
 import type { ParkedTable } from '../sinks/sink.ts';
-import type { Components, QueryableSink, SnapshotProgress } from './components.ts';
+import type { Components, QueryableSink } from './components.ts';
 import type { Reach } from './failpoints.ts';
 import { processorLoop, sinkLoop, sourceLoop } from './loops.ts';
 import type { Positions } from './positions.ts';
 import type { SinkTables } from './sink-tables.ts';
+import type { SourceView } from './source-view.ts';
 import type { StageMeter } from './stage-meter.ts';
-import type { StagePlan } from './topology.ts';
+import type { StagePlan, TableTopics } from './topology.ts';
 
 /** What all stages of a pipeline share. */
 export interface StageContext {
@@ -19,8 +20,8 @@ export interface StageContext {
   readonly registry: SchemaRegistry;
   readonly positions: Positions;
   readonly reach: Reach;
-  readonly onCaptured: (tables: readonly CapturedTable[]) => void;
-  readonly onProgress: (progress: SnapshotProgress) => void;
+  readonly source: SourceView;
+  readonly topics: readonly TableTopics[];
   /** Sinks that are open, by name: whom a query goes to. */
   readonly sinks: Map<string, QueryableSink>;
   /** Tables of each sink of the configuration, by its name. */
@@ -37,14 +38,36 @@ export type StageLife = (signal: AbortSignal) => Promise<void>;
 const PROCESSOR_BYTES_MAX = 8 * 1024 * 1024;
 
 export function sourceLife(context: StageContext, meter: StageMeter): StageLife {
-  const { broker, components, config, positions, reach } = context;
+  const { broker, components, config, positions, reach, source } = context;
   const producer = `${config.pipeline}.source`;
   return async (signal) => {
-    await using connector = await components.openConnector(context.registry, context.onProgress);
-    context.onCaptured(await connector.plan(signal));
+    const observer = {
+      ...source.observer,
+      onLost: (error: Error) => meter.failed(error, 'retrying'),
+      onConnected: () => meter.ready(),
+    };
+    const empty = await emptyTables(context);
+    await using connector = await components.openConnector(context.registry, observer, empty);
+    source.captured = await connector.plan(signal);
     meter.ready();
-    await sourceLoop(connector, { broker, meter, reach, positions, producer }, signal);
+    source.connector = connector;
+    try {
+      await sourceLoop(connector, { broker, meter, reach, positions, producer }, signal);
+    } finally {
+      source.connector = null;
+    }
   };
+}
+
+/** Tables whose raw topics never had a record. */
+async function emptyTables({ broker, topics: all }: StageContext): Promise<string[]> {
+  const { topics } = await broker.describe();
+  const written = new Set(
+    topics
+      .filter(({ offsets }) => offsets.some(({ end }) => end > offset(0)))
+      .map(({ topic }) => topic),
+  );
+  return all.filter(({ raw }) => !written.has(raw)).map(({ table }) => table);
 }
 
 export function processorLife(

@@ -1,5 +1,5 @@
 import type { BrokerState } from '../broker/broker.ts';
-import type { Position } from '../connectors/connector.ts';
+import type { CopyProgress, Position, SourceHealth } from '../connectors/connector.ts';
 import type { ParkedTable } from '../sinks/sink.ts';
 import type { SnapshotProgress } from './components.ts';
 import type { HopLag } from './lag.ts';
@@ -18,6 +18,10 @@ export interface Status {
   readonly lag: readonly ({ readonly sink: string } & HopLag)[];
   /** Of the last snapshot since the start; null if there was none. */
   readonly snapshot: SnapshotProgress | null;
+  /** Tables copied while they are streamed: those under way, and those that ended since the start. */
+  readonly copies: readonly CopyProgress[];
+  /** What the source keeps for us; null if it has not been seen yet. */
+  readonly source: SourceHealth | null;
   readonly tables: readonly TableStatus[];
   /** Tables that their sink does not write to until they are resumed or rebuilt. */
   readonly parked: readonly ParkedStatus[];
@@ -129,6 +133,8 @@ export function stoppedStatus(
     })),
     lag: [],
     snapshot: null,
+    copies: [],
+    source: null,
     tables: tableStatus(topology, state),
     parked: of.parked,
   };

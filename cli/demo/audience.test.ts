@@ -32,6 +32,8 @@ const status: Status = {
     lastError: null,
   })),
   lag: [{ sink: 'duckdb', read: 0.001, raw: 0.002, changes: 0.003, applied: 0.02, total: 0.026 }],
+  copies: [],
+  source: null,
   snapshot: null,
   tables: [],
   parked: [],

@@ -83,6 +83,16 @@ export async function cataloguedTable(
   return (await resolve(connection, rows))[0] ?? null;
 }
 
+/** The same by name, `schema.table`. */
+export async function tableByName(
+  connection: Connection,
+  name: string,
+): Promise<CataloguedTable | null> {
+  const named = `${TABLES} AND n.nspname || '.' || c.relname = $1`;
+  const rows = await connection.rows<TableRow>(named, [name]);
+  return (await resolve(connection, rows))[0] ?? null;
+}
+
 async function resolve(connection: Connection, rows: TableRow[]): Promise<CataloguedTable[]> {
   const types = await typesOf(connection, [
     ...new Set(rows.flatMap((row) => row.columns.map((column) => column.type))),

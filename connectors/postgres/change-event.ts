@@ -11,7 +11,8 @@ export class ChangeEvent {
   lsnLow = 0;
   /** Goes up when something changes that all events of a transaction share: the fields below. */
   revision = 0;
-  snapshot = false;
+  /** What `source.snapshot` says, in Debezium's words. */
+  snapshot: 'false' | 'true' | 'incremental' = 'false';
   /** Commit time, microseconds since 1970; of a snapshot, when it was taken. */
   micros = 0;
   /** -1 if there is none. */
@@ -76,9 +77,13 @@ export function writeMicrosAndNanos(micros: number, out: ByteWriter): void {
 }
 
 /** The event that every row of a snapshot is written with; `lsn` is its version. */
-export function snapshotEvent(lsn: bigint, micros: number): ChangeEvent {
+export function snapshotEvent(
+  lsn: bigint,
+  micros: number,
+  kind: 'true' | 'incremental' = 'true',
+): ChangeEvent {
   const event = new ChangeEvent();
-  event.snapshot = true;
+  event.snapshot = kind;
   event.micros = micros;
   event.at(Number(BigInt.asIntN(32, lsn >> 32n)), Number(BigInt.asIntN(32, lsn)));
   event.processedAt(micros / 1000);

@@ -1,14 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../../errors.ts';
-import type { CapturedTable, ChangeBatch, Connector, Position } from '../connector.ts';
+import type {
+  CapturedTable,
+  ChangeBatch,
+  Connector,
+  CopyProgress,
+  CopyRequest,
+  Position,
+} from '../connector.ts';
 import { Connection } from './connection.ts';
 import { connectionSettings, type ConnectionSettings } from './connection-settings.ts';
+import { CopyJobs } from './copy-jobs.ts';
+import { CopyRunner } from './copy-runner.ts';
+import { checkedCopy, tablesToCopy } from './copy-request.ts';
 import { resolveOptions, type PostgresOptions, type ResolvedOptions } from './options.ts';
 import { preflight, type Preflight } from './preflight.ts';
 import { openSnapshot } from './snapshot-transaction.ts';
+import { SlotMonitor } from './slot-monitor.ts';
 import { isBinarySafe, StreamTables } from './stream-tables.ts';
 import { tableShape } from './table-shape.ts';
-import { flushLsn, parsePosition, type WalPosition } from './wal-position.ts';
+import { flushLsn, formatPosition, parsePosition, type WalPosition } from './wal-position.ts';
 import { WalStream } from './wal-stream.ts';
 
 /** Captures tables of PostgreSQL 14 to 18: a snapshot, then the changes of a logical replication slot. */
@@ -29,6 +40,9 @@ class PostgresConnector implements Connector {
   /** What the server may forget: the acknowledged position, as an LSN. */
   #flushed = 0n;
   #textOnly = false;
+  /** Of the stream that is open; null while there is none. */
+  #jobs: CopyJobs | null = null;
+  readonly #endedCopies: CopyProgress[] = [];
   /** Until when a used slot may be our own. */
   #patientUntil = 0;
 
@@ -72,9 +86,30 @@ class PostgresConnector implements Connector {
         if (!this.#passes(error)) throw error;
         const waitMs = this.#waitMs(failures++);
         this.#options.log.warn({ code: error.code, place: error.place, waitMs }, error.message);
+        this.#options.onLost?.(error);
         await sleep(waitMs, undefined, { signal }).catch(() => {});
       }
     }
+  }
+
+  async copy(request: CopyRequest, signal: AbortSignal): Promise<void> {
+    await using connection = await Connection.open(this.#settings, signal);
+    const { table, where } = await checkedCopy(connection, request, this.#options);
+    const jobs = this.#jobs;
+    if (jobs === null) {
+      throw new MillraceError('SNAPSHOT_REFUSED', 'The stream is not open.', {
+        expected: 'a source that is connected, and a first snapshot that is finished',
+      });
+    }
+    const { action } = request;
+    if (action === 'start') jobs.start(table, where);
+    else jobs.control({ action, table });
+    const { promise, reject } = Promise.withResolvers<void>();
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', abort);
+    await Promise.race([jobs.durable(), promise]).finally(() =>
+      signal.removeEventListener('abort', abort),
+    );
   }
 
   ack(position: Position): Promise<void> {
@@ -94,8 +129,18 @@ class PostgresConnector implements Connector {
       await using connection = await Connection.open(this.#settings, signal);
       found = await preflight(connection, this.#options);
       if (at !== null) this.#checkKept(found, at);
+      if (at !== null && at.snapshot === null) {
+        const copies = await tablesToCopy(connection, { found, at, options: this.#options });
+        if (copies !== null) {
+          // Durable before the publication is changed: a crash in between forgets no table.
+          at = { ...at, copies };
+          const position = formatPosition(at);
+          yield { outgoing: [], position, changes: 0, committedAt: null };
+        }
+      }
       await this.#mendPublication(connection, found, at);
     }
+    this.#options.onConnected?.();
     if (at === null || at.snapshot !== null) {
       const options = this.#options;
       await using opened = await openSnapshot(
@@ -120,16 +165,25 @@ class PostgresConnector implements Connector {
     const connection = await Connection.open(this.#settings, signal, 'replication');
     const settings = this.#settings;
     const options = this.#options;
+    const jobs = new CopyJobs(after.copies ?? null, {
+      ended: this.#endedCopies,
+      told: (copies) => options.onCopies?.(copies),
+    });
+    await using copies = new CopyRunner({ settings, options, jobs }, signal);
     const binary = !this.#textOnly && tables.every(isBinarySafe);
     await using stream = new WalStream(connection, {
       options,
       after,
       tables: new StreamTables({ settings, options, tables, binary }, signal),
+      copies,
       flushed: () => this.#flushed,
     });
+    await using _ = new SlotMonitor(settings, options, (error) => stream.fail(error));
+    this.#jobs = jobs;
     try {
       yield* stream.batches(signal);
     } finally {
+      this.#jobs = null;
       this.#patientUntil = performance.now() + OWN_SLOT_MS_MAX;
     }
   }
@@ -141,8 +195,7 @@ class PostgresConnector implements Connector {
   ): Promise<void> {
     for (const statement of statements) {
       if (at !== null) {
-        const told = 'changing the publication: a table added has its changes captured from now on';
-        this.#options.log.warn({ statement }, told);
+        this.#options.log.info({ statement }, 'changing the publication');
       }
       await connection.rows(statement);
     }

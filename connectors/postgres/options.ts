@@ -1,5 +1,7 @@
+import type { MillraceError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
+import type { CopyProgress, SourceHealth } from '../connector.ts';
 import type { SnapshotProgress } from './snapshot-progress.ts';
 
 /** What a user may set. Everything but `tables`, `prefix` and the place of the server has a default. */
@@ -44,12 +46,29 @@ export interface PostgresOptions {
   readonly connectTimeoutMs?: number;
   /** A server that says nothing for so long, though asked, counts as lost. Default 60,000. */
   readonly silenceMsMax?: number;
+  /** How often a logical message is written, so that the slot moves on while only others write. Default 10,000; 0 for never. */
+  readonly heartbeatIntervalMs?: number;
+  /** How often the slot is looked at. Default 10,000. */
+  readonly slotLookIntervalMs?: number;
+  /** WAL kept for the slot from which it counts as at risk. Default 4 GiB; 0 for never. */
+  readonly slotWarnBytes?: number;
+  /** What a slot at risk does: `warn` in the log, `stop` the pipeline. Default `warn`. */
+  readonly slotPolicy?: SlotPolicy;
+  /** Tables whose topics never had a record: they are copied if they have rows. */
+  readonly emptyTables?: readonly string[];
+  /** The connection was lost and will be opened again; it is open again. */
+  readonly onLost?: (error: MillraceError) => void;
+  readonly onConnected?: () => void;
+  readonly onHealth?: (health: SourceHealth) => void;
+  readonly onCopies?: (copies: readonly CopyProgress[]) => void;
   readonly onProgress?: (progress: SnapshotProgress) => void;
   readonly registry: SchemaRegistry;
   readonly log: Log;
 }
 
 export type SslMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+
+export type SlotPolicy = 'warn' | 'stop';
 
 const defaults = {
   tombstones: true,
@@ -58,6 +77,10 @@ const defaults = {
   snapshotRowsPerRange: 100_000,
   statusIntervalMs: 1_000,
   idlePositionIntervalMs: 5_000,
+  heartbeatIntervalMs: 10_000,
+  slotLookIntervalMs: 10_000,
+  slotWarnBytes: 4 * 1024 ** 3,
+  slotPolicy: 'warn' as SlotPolicy,
   reconnectMs: 100,
   reconnectMsMax: 30_000,
   connectTimeoutMs: 10_000,

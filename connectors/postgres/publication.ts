@@ -6,6 +6,8 @@ import { quoteName, quoteTable, type Server } from './server.ts';
 /** What must be done so that the publication covers the captured tables: SQL, empty if nothing. */
 export interface PublicationPlan {
   readonly exists: boolean;
+  /** Tables that it did not cover so far, as `schema.table`. */
+  readonly added: readonly string[];
   readonly statements: readonly string[];
 }
 
@@ -42,7 +44,7 @@ export async function planPublication(
     if (!server.mayCreate || notOurs.length > 0) {
       throw refused(`may not create the publication ${name}`, server, [sql]);
     }
-    return { exists: false, statements: [sql] };
+    return { exists: false, added: [], statements: [sql] };
   }
   const missing = wanted.filter((table) => !found.covered.includes(table));
   const settings = [
@@ -65,7 +67,10 @@ export async function planPublication(
   if (found.owned && !found.all_tables && surplus.length > 0) {
     statements.push(`ALTER PUBLICATION ${quoted} DROP TABLE ${surplus.join(', ')}`);
   }
-  return { exists: true, statements };
+  const added = tables
+    .filter(({ table }) => missing.includes(quoteTable(table)))
+    .map(({ table }) => `${table.schema}.${table.name}`);
+  return { exists: true, added, statements };
 }
 
 async function publication(connection: Connection, name: string): Promise<PublicationRow | null> {

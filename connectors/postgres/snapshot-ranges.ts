@@ -15,6 +15,8 @@ export interface SnapshotUnit {
   readonly oid: number;
   /** Quoted. */
   readonly relation: string;
+  /** Of the rows wanted, as SQL about the row `t`. */
+  readonly conditions: readonly string[];
 }
 
 /** A part of a unit: rows after one bound up to the next. Null bounds are open. */
@@ -32,7 +34,7 @@ export async function snapshotUnits(
     const { table } = of;
     if (table.key.length > 0 || !of.partitioned) {
       const name = `${table.schema}.${table.name}`;
-      units.push({ name, of, oid: table.oid, relation: quoteTable(table) });
+      units.push({ name, of, oid: table.oid, relation: quoteTable(table), conditions: [] });
       continue;
     }
     const leaves = await connection.rows<{ oid: number; schema: string; name: string }>(
@@ -48,6 +50,7 @@ export async function snapshotUnits(
         of,
         oid: leaf.oid,
         relation: quoteTable(leaf),
+        conditions: [],
       });
     }
   }
@@ -121,7 +124,10 @@ export async function* pageRanges(
 /** The COPY of a range. `seen` restricts it to rows that were there in an earlier snapshot. */
 export function copyRange(unit: SnapshotUnit, range: SnapshotRange, seen: string | null): string {
   const { table } = unit.of;
-  const conditions = table.key.length > 0 ? keyCondition(unit, range) : pageCondition(range);
+  const conditions =
+    table.key.length > 0
+      ? keyCondition(unit, range)
+      : [...unit.conditions, ...pageCondition(range)];
   if (seen !== null) conditions.push(seen);
   const select = `SELECT ${copySelect(table)} FROM ${unit.relation} t ${where(conditions)}`;
   return `COPY (${select}) TO STDOUT (FORMAT binary)`;
@@ -130,6 +136,7 @@ export function copyRange(unit: SnapshotUnit, range: SnapshotRange, seen: string
 function keyCondition(unit: SnapshotUnit, { after, until }: SnapshotRange): string[] {
   const columns = unit.of.table.key.map((name) => `t.${quoteName(name)}`).join(', ');
   return [
+    ...unit.conditions,
     ...(after === null ? [] : [`(${columns}) > (${literals(after)})`]),
     ...(until === null ? [] : [`(${columns}) <= (${literals(until)})`]),
   ];

@@ -41,6 +41,7 @@ export class SourceBlock {
   readonly #names: Buffer;
   readonly #streamed: Buffer;
   readonly #snapshot: Buffer;
+  readonly #incremental: Buffer;
   readonly #place: Buffer;
   #event: ChangeEvent | null = null;
   #revision = -1;
@@ -59,6 +60,7 @@ export class SourceBlock {
     this.#names = strings(version, 'postgresql', prefix);
     this.#streamed = Buffer.concat([ENUM_BRANCH, strings('false', database), PRESENT]);
     this.#snapshot = Buffer.concat([ENUM_BRANCH, strings('true', database), PRESENT]);
+    this.#incremental = Buffer.concat([ENUM_BRANCH, strings('incremental', database), PRESENT]);
     this.#place = strings(schema, table);
   }
 
@@ -85,12 +87,23 @@ export class SourceBlock {
     out.raw(this.#after);
   }
 
+  #kind({ snapshot }: ChangeEvent): Buffer {
+    switch (snapshot) {
+      case 'false':
+        return this.#streamed;
+      case 'true':
+        return this.#snapshot;
+      case 'incremental':
+        return this.#incremental;
+    }
+  }
+
   /** Field by field; keeps the pieces if they are wanted. */
   #writeAll(event: ChangeEvent, out: ByteWriter, keep: boolean): void {
     const before = out.position;
     out.raw(this.#names);
     out.long(Math.floor(event.micros / 1000));
-    out.raw(event.snapshot ? this.#snapshot : this.#streamed);
+    out.raw(this.#kind(event));
     const sequence = out.position;
     writeSequence(event, out);
     const between = out.position;

@@ -26,6 +26,8 @@ export const PUSHED = {
   needsTable: 1,
   /** The transaction is complete; its end is `endLsn`. */
   committed: 2,
+  /** A logical message that belongs to no transaction. */
+  between: 3,
 } as const;
 export type Pushed = (typeof PUSHED)[keyof typeof PUSHED];
 
@@ -144,9 +146,11 @@ export class StreamEncoder {
       case LETTER.origin:
         this.#event.from(parseOrigin(reader(message)));
         return PUSHED.consumed;
-      // A Type only names an oid that the catalogue knows. Logical messages are not captured.
-      case LETTER.type:
+      // Logical messages are not captured.
       case LETTER.message:
+        return this.#inTransaction ? PUSHED.consumed : PUSHED.between;
+      // A Type only names an oid that the catalogue knows.
+      case LETTER.type:
         return PUSHED.consumed;
       default:
         throw unexpected(`A replication message of kind ${letter} is not known.`);

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../errors.ts';
 import { position, type Position } from '../connector.ts';
+import type { CopyJob } from './copy-jobs.ts';
 
 /**
  * A position of this connector:
@@ -8,6 +9,7 @@ import { position, type Position } from '../connector.ts';
  *   000000000193f2a8.ffffffff                  all of the transaction that commits at this LSN
  *   000000000193f2a8.00000005                  its first five changes
  *   000000000193f2a7.00000002;snapshot={…}     before the stream: the snapshot's second range is done
+ *   000000000193f2a8.ffffffff;copies=0000002a[…]   tables are copied meanwhile; this is the 42nd step
  * ```
  *
  * Fixed width, so that the order of the text is the order of commits. The stream of a slot starts with
@@ -20,6 +22,15 @@ export interface WalPosition {
   readonly ordinal: number;
   /** Present while the snapshot is unfinished. */
   readonly snapshot: SnapshotState | null;
+  /** Present while tables are copied beside the stream. */
+  readonly copies?: CopiesState | null;
+}
+
+/** Tables that are copied beside the stream. Key values travel in it: it is never logged. */
+export interface CopiesState {
+  /** Goes up with every change of `jobs`, so that a later position is the greater text. */
+  readonly step: number;
+  readonly jobs: readonly CopyJob[];
 }
 
 /** What an unfinished snapshot has published. Key values travel in it: it is never logged. */
@@ -39,22 +50,31 @@ export const COMPLETE = 0xffff_ffff;
 
 export function formatPosition(at: WalPosition): Position {
   const text = `${hex(at.commitLsn, 16)}.${hex(BigInt(at.ordinal), 8)}`;
-  return position(at.snapshot === null ? text : `${text};snapshot=${JSON.stringify(at.snapshot)}`);
+  if (at.snapshot !== null) return position(`${text};snapshot=${JSON.stringify(at.snapshot)}`);
+  const { copies } = at;
+  if (copies === undefined || copies === null) return position(text);
+  return position(`${text};copies=${hex(BigInt(copies.step), 8)}${JSON.stringify(copies.jobs)}`);
 }
 
 /** Throws `POSITION_INVALID` if it is not one of ours. */
 export function parsePosition(text: Position): WalPosition {
-  const found = /^([0-9a-f]{16})\.([0-9a-f]{8})(?:;snapshot=(\{.*\}))?$/s.exec(text);
+  const found =
+    /^([0-9a-f]{16})\.([0-9a-f]{8})(?:;snapshot=(\{.*\})|;copies=([0-9a-f]{8})(\[.*\]))?$/s.exec(
+      text,
+    );
   if (found === null) {
     throw new MillraceError('POSITION_INVALID', 'The stored position is not one of Postgres.', {
       expected: '<commit LSN, 16 hex digits>.<ordinal, 8 hex digits>',
     });
   }
-  const [, lsn, ordinal, snapshot] = found;
+  const [, lsn, ordinal, snapshot, step, jobs] = found;
   return {
     commitLsn: BigInt(`0x${lsn}`),
     ordinal: Number.parseInt(ordinal ?? '', 16),
     snapshot: snapshot === undefined ? null : (JSON.parse(snapshot) as SnapshotState),
+    ...(step === undefined || jobs === undefined
+      ? {}
+      : { copies: { step: Number.parseInt(step, 16), jobs: JSON.parse(jobs) as CopyJob[] } }),
   };
 }
 

@@ -1,10 +1,11 @@
 import { OutgoingBuffer } from '../../broker/outgoing-buffer.ts';
 import type { ChangeBatch } from '../connector.ts';
 import type { Connection } from './connection.ts';
+import type { CopyRunner } from './copy-runner.ts';
 import { Doorbell } from './doorbell.ts';
 import type { ResolvedOptions } from './options.ts';
 import { OutgoingExchange } from './outgoing-exchange.ts';
-import { PUSHED, StreamEncoder } from './stream-encoder.ts';
+import { PUSHED, StreamEncoder, type StreamMessage } from './stream-encoder.ts';
 import type { StreamTables } from './stream-tables.ts';
 import { COMPLETE, flushLsn, formatPosition, type WalPosition } from './wal-position.ts';
 import { WalReceiver, type WalHandler } from './wal-receiver.ts';
@@ -19,6 +20,7 @@ export class WalStream implements AsyncDisposable {
   readonly #receiver: WalReceiver;
   readonly #encoder: StreamEncoder;
   readonly #tables: StreamTables;
+  readonly #copies: CopyRunner;
   readonly #buffer = new OutgoingBuffer();
   readonly #exchange = new OutgoingExchange();
   readonly #bell = new Doorbell();
@@ -40,6 +42,7 @@ export class WalStream implements AsyncDisposable {
       readonly options: ResolvedOptions;
       readonly after: WalPosition;
       readonly tables: StreamTables;
+      readonly copies: CopyRunner;
       /** I1: what the server may forget, as far as it was acknowledged. */
       readonly flushed: () => bigint;
     },
@@ -48,6 +51,11 @@ export class WalStream implements AsyncDisposable {
     this.#options = options;
     connection.release();
     this.#tables = from.tables;
+    this.#copies = from.copies;
+    this.#copies.attach(
+      () => this.#bell.ring(),
+      (error) => this.#handler.failed(error),
+    );
     this.#delivered = after;
     this.#flushed = from.flushed;
     this.#encoder = new StreamEncoder({ resume: after });
@@ -67,10 +75,18 @@ export class WalStream implements AsyncDisposable {
     for (;;) {
       if (signal.aborted) return;
       if (this.#failure !== null) throw this.#failure.error;
+      // A copy is given its turn between two batches, and the stream between two ranges of a copy.
+      if (this.#copies.due) yield* this.#copies.batches(this.#delivered);
       const batch = this.#take();
+      if (batch === null && this.#copies.due) continue;
       if (batch === null) await this.#bell.heard(signal);
       else yield batch;
     }
+  }
+
+  /** Ends the stream with an error from outside. */
+  fail(error: unknown): void {
+    this.#handler.failed(error);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -84,7 +100,7 @@ export class WalStream implements AsyncDisposable {
     const encoder = this.#encoder;
     const changes = encoder.changes - this.#changesDelivered;
     if (changes === 0 && !this.#idleDue()) return null;
-    const at = this.#reached();
+    const at = this.#withCopies(this.#reached());
     this.#delivered = at;
     this.#changesDelivered = encoder.changes;
     this.#idleAt = performance.now();
@@ -97,6 +113,17 @@ export class WalStream implements AsyncDisposable {
     };
     if (!this.#defining) this.#receiver.resume();
     return batch;
+  }
+
+  /**
+   * A position says what is copied as well, until there is nothing any more and the place is another:
+   * at the same place the greater step is the later text.
+   */
+  #withCopies(at: WalPosition): WalPosition {
+    const { jobs } = this.#copies;
+    const { commitLsn, ordinal } = this.#delivered;
+    const moved = at.commitLsn !== commitLsn || at.ordinal !== ordinal;
+    return { ...at, copies: jobs.none && moved ? null : jobs.state };
   }
 
   /** How far we are with all that is decoded. Never before what was delivered (I2). */
@@ -124,6 +151,12 @@ export class WalStream implements AsyncDisposable {
     return flushLsn(this.#reached()) > flushLsn(this.#delivered);
   }
 
+  /** A message outside transactions comes when all commits before it have come: our heartbeat is one. */
+  #passedMessage({ lsnHigh, lsnLow }: StreamMessage): void {
+    const lsn = (BigInt(lsnHigh >>> 0) << 32n) | BigInt(lsnLow >>> 0);
+    if (lsn > this.#walEnd) this.#walEnd = lsn;
+  }
+
   #tick(): void {
     this.#sendStatus();
     if (this.#idleDue()) this.#bell.ring();
@@ -139,7 +172,9 @@ export class WalStream implements AsyncDisposable {
   readonly #handler: WalHandler = {
     chunkBegins: () => this.#encoder.processedAt(Date.now()),
     change: (message) => {
-      if (this.#encoder.push(message) !== PUSHED.needsTable) return true;
+      const pushed = this.#encoder.push(message);
+      if (pushed === PUSHED.between) this.#passedMessage(message);
+      if (pushed !== PUSHED.needsTable) return true;
       void this.#define();
       return false;
     },

@@ -1,0 +1,49 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { poll, Shell, stopped } from '../tests/support/shell.ts';
+
+const shell = new Shell();
+const rowsOf = (table: string): string => `SELECT count(*)::INT FROM public.${table}`;
+
+interface Copies {
+  readonly copies: readonly { readonly table: string; readonly state: string }[];
+}
+
+test('a table is copied again on demand, and one added later by itself', async () => {
+  shell.configured();
+  await shell.database.query(
+    `CREATE TABLE late (id int PRIMARY KEY, note text); INSERT INTO late VALUES (1, 'a'), (2, 'b')`,
+  );
+  const first = shell.run();
+  await first.url;
+  await expect.poll(() => shell.rowsSoon(rowsOf('customers')), poll).toEqual([[500]]);
+  const asked = await shell.millrace('snapshot', 'public.customers', '--where', 'id <= 10');
+  expect(asked.err).toBe('');
+  expect(asked.out).toContain('public.customers is copied while its changes go on');
+  const done = async (): Promise<Copies['copies']> => (await shell.json<Copies>('status')).copies;
+  await expect
+    .poll(done, poll)
+    .toMatchObject([{ table: 'public.customers', state: 'done', rows: 10 }]);
+  expect((await shell.millrace('status')).out).toMatch(/public\.customers +done +10 /);
+  expect((await first.get('/metrics')).body).toMatch(/millrace_copy_rows\{.*customers"\} 10/);
+  expect((await first.get('/metrics')).body).toMatch(/millrace_source_retained_bytes\{/);
+  const refused = await shell.millrace('snapshot', 'public.late');
+  expect(refused.code).toBe(2);
+  expect(refused.err).toContain('error SNAPSHOT_REFUSED');
+  expect((await shell.millrace('snapshot', 'public.customers', '--pause', '--cancel')).code).toBe(
+    2,
+  );
+  expect(await first.stop()).toEqual(stopped);
+  expect((await shell.millrace('snapshot', 'public.customers')).err).toContain('NOT_RUNNING');
+
+  const file = join(shell.folder, 'millrace.yaml');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('[public.customers', '[public.late'));
+  const second = shell.run();
+  await second.url;
+  await expect.poll(() => shell.rowsSoon(rowsOf('late')), poll).toEqual([[2]]);
+  const status = await shell.json<{ tables: { table: string }[] }>('status');
+  expect(status.tables.map(({ table }) => table)).toEqual(['public.late', 'public.order lines']);
+  expect(await shell.rows(rowsOf('customers'))).toEqual([[500]]);
+  expect(await second.stop()).toEqual(stopped);
+});

@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Connection } from './connection.ts';
+import { parseLsn } from './lsn.ts';
+
+/**
+ * A point in the write-ahead log that parts the changes which a later look at a table has from those
+ * it may lack. Once the fence has {@link passed}, whoever reads sees every transaction that was open
+ * when the fence was set; what he does not see got its transaction id afterwards, so all that it
+ * writes lies at or after `lsn`.
+ */
+export interface CopyFence {
+  readonly lsn: bigint;
+  /** Of a transaction that began after that: every later one has a greater id. */
+  readonly xid: string;
+}
+
+/**
+ * In two statements: first the log is read, then an id is taken. The id must be one of our own: a
+ * snapshot's `xmax` follows the last transaction that has ended, and older ones may still run after it.
+ */
+export async function setFence(connection: Connection): Promise<CopyFence> {
+  const [log] = await connection.rows<{ lsn: string }>(
+    'SELECT pg_current_wal_insert_lsn()::text AS lsn',
+  );
+  const [own] = await connection.rows<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
+  if (log === undefined || own === undefined) throw new Error('a SELECT returned no row');
+  return { lsn: parseLsn(log.lsn), xid: own.xid };
+}
+
+/** Whether every transaction older than the fence has ended and is visible. */
+export async function passed(connection: Connection, fence: CopyFence): Promise<boolean> {
+  const [row] = await connection.rows<{ passed: boolean }>(
+    'SELECT pg_snapshot_xmin(pg_current_snapshot()) > $1::text::xid8 AS passed',
+    [fence.xid],
+  );
+  return row?.passed === true;
+}
+
+const LOOK_MS = 5;
+
+/** Looks again and again, for so long at most. */
+export async function passedWithin(
+  connection: Connection,
+  fence: CopyFence,
+  waitMsMax: number,
+): Promise<boolean> {
+  const until = performance.now() + waitMsMax;
+  for (;;) {
+    if (await passed(connection, fence)) return true;
+    if (performance.now() >= until) return false;
+    await sleep(LOOK_MS, undefined, { signal: connection.signal });
+  }
+}

@@ -1,0 +1,260 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OutgoingBuffer } from '../../broker/outgoing-buffer.ts';
+import { MillraceError } from '../../errors.ts';
+import type { ChangeBatch } from '../connector.ts';
+import { tableByName, type CataloguedTable } from './catalogue.ts';
+import { snapshotEvent, type ChangeEvent } from './change-event.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionSettings } from './connection-settings.ts';
+import { CopyDecoder } from './copy-binary.ts';
+import { passed, passedWithin, setFence, type CopyFence } from './copy-fence.ts';
+import type { CopyJob, CopyJobs } from './copy-jobs.ts';
+import { copyOut } from './copy-out.ts';
+import { Doorbell } from './doorbell.ts';
+import type { ResolvedOptions } from './options.ts';
+import { copyRange, keyRanges, snapshotUnits, type SnapshotUnit } from './snapshot-ranges.ts';
+import { openTableEncoder } from './table-encoder.ts';
+import { formatPosition, type WalPosition } from './wal-position.ts';
+
+/** A range stalls the stream while it is read, so it is small. */
+const RANGE_ROWS_MAX = 20_000;
+/** How often transactions that are older than a fence are looked for, the stream going on. */
+const OLDER_MS = 50;
+/** How long the stream may stand still for them. */
+const HELD_MS_MAX = 1_000;
+
+/**
+ * Copies tables while their changes are streamed, one range of keys between two batches of the stream.
+ *
+ * ```
+ *   stream   ──batch──┐                                    ┌──batch──
+ *   copy              └─ fence at F ─ older ones end ─ read ┘  rows, version F - 1
+ * ```
+ *
+ * The rows are right beside the stream because of the fence: what they may lack lies at or after F, so
+ * it overrules them, and what they have before F they may overrule. Whatever was delivered before the
+ * range was committed before F, so the rows come in the stream's order and a later change that lacks an
+ * out-of-line value finds it in them. `docs/decisions/20261121-copy-while-streaming.md` has the proof.
+ */
+export class CopyRunner implements AsyncDisposable {
+  readonly #settings: ConnectionSettings;
+  readonly #options: ResolvedOptions;
+  readonly #jobs: CopyJobs;
+  readonly #buffer = new OutgoingBuffer();
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #wake = new Doorbell();
+  readonly #taken = new Doorbell();
+  readonly #working: Promise<void>;
+  #connection: Connection | null = null;
+  #ready: { readonly table: string; readonly fence: CopyFence } | null = null;
+  #ring: () => void = () => {};
+  #failed: (error: unknown) => void = () => {};
+
+  constructor(
+    about: {
+      readonly settings: ConnectionSettings;
+      readonly options: ResolvedOptions;
+      readonly jobs: CopyJobs;
+    },
+    signal: AbortSignal,
+  ) {
+    this.#settings = about.settings;
+    this.#options = about.options;
+    this.#jobs = about.jobs;
+    this.#signal = AbortSignal.any([signal, this.#stop.signal]);
+    this.#jobs.onChange = () => {
+      this.#wake.ring();
+      this.#ring();
+    };
+    this.#working = this.#work().catch((error: unknown) => {
+      if (!this.#signal.aborted) this.#failed(error);
+    });
+  }
+
+  /** Whom to tell that something is due, and that copying cannot go on. */
+  attach(ring: () => void, failed: (error: unknown) => void): void {
+    this.#ring = ring;
+    this.#failed = failed;
+  }
+
+  get jobs(): CopyJobs {
+    return this.#jobs;
+  }
+
+  /** The stream is to make room for {@link batches}. */
+  get due(): boolean {
+    return this.#ready !== null || this.#jobs.unpublished;
+  }
+
+  /** What is due, at the place that the stream has reached. The stream delivers nothing meanwhile. */
+  async *batches(at: WalPosition): AsyncGenerator<ChangeBatch> {
+    const ready = this.#ready;
+    this.#ready = null;
+    const job = this.#jobs.next;
+    if (ready !== null) {
+      try {
+        if (job?.table === ready.table) yield* this.#range(job, ready.fence, at);
+      } finally {
+        this.#buffer.reset();
+        this.#taken.ring();
+      }
+    }
+    if (this.#jobs.unpublished) yield* this.#publish(at, 0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#jobs.onChange = () => {};
+    this.#jobs.abandon(new MillraceError('SOURCE_DISCONNECTED', 'The stream has ended.'));
+    this.#stop.abort();
+    await this.#working;
+    this.#connection?.destroy();
+  }
+
+  /** Sets a fence for the next range and waits until it has passed; then it is the stream's turn. */
+  async #work(): Promise<void> {
+    for (;;) {
+      this.#signal.throwIfAborted();
+      const job = this.#jobs.next;
+      if (job === null) {
+        await this.#wake.heard(this.#signal);
+        continue;
+      }
+      this.#connection ??= await this.#open();
+      const fence = await setFence(this.#connection);
+      if (!(await this.#passes(this.#connection, fence, job.table))) continue;
+      this.#ready = { table: job.table, fence };
+      this.#ring();
+      await this.#taken.heard(this.#signal);
+    }
+  }
+
+  async #open(): Promise<Connection> {
+    const connection = await Connection.open(this.#settings, this.#signal);
+    await connection.rows('SET default_transaction_read_only = on');
+    return connection;
+  }
+
+  /** False if the job is not the next any more. */
+  async #passes(connection: Connection, fence: CopyFence, table: string): Promise<boolean> {
+    for (;;) {
+      if (this.#jobs.next?.table !== table) return false;
+      if (await passed(connection, fence)) break;
+      this.#jobs.hold(table);
+      await sleep(OLDER_MS, undefined, { signal: this.#signal });
+    }
+    this.#jobs.hold(null);
+    return true;
+  }
+
+  async *#range(job: CopyJob, before: CopyFence, at: WalPosition): AsyncGenerator<ChangeBatch> {
+    const connection = this.#connection;
+    if (connection === null) return;
+    try {
+      const of = await tableByName(connection, job.table);
+      if (of === null) throw new Error('the table does not exist any more');
+      this.#jobs.estimated(job.table, of.rowsEstimated);
+      const fence = (await mayLackValues(connection, of)) ? await heldFence(connection) : before;
+      // A transaction came in between that takes long: the stream goes on, and we wait beside it.
+      if (fence === null) return;
+      yield* this.#read(job, { of, fence, at });
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      if (isLost(error)) throw error;
+      // One table's trouble is not the pipeline's: the copy stops, is seen in `status`, and goes on
+      // from its last range when it is told to.
+      const message = error instanceof Error ? error.message : String(error);
+      this.#options.log.error({ table: job.table }, `the copy has failed: ${message}`);
+      this.#jobs.fail(job.table, message);
+      await connection.rows('ROLLBACK');
+    }
+  }
+
+  async *#read(
+    job: CopyJob,
+    { of, fence, at }: { of: CataloguedTable; fence: CopyFence; at: WalPosition },
+  ): AsyncGenerator<ChangeBatch> {
+    const connection = this.#connection as Connection;
+    await connection.rows('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+    const [unit] = await snapshotUnits(connection, [of]);
+    if (unit === undefined) throw new Error('the table cannot be read in ranges of its key');
+    const narrowed = { ...unit, conditions: [...unit.conditions, ...given(job.where)] };
+    const range = await firstRange(connection, narrowed, {
+      after: job.after,
+      rowsPerRange: Math.min(RANGE_ROWS_MAX, this.#options.snapshotRowsPerRange),
+    });
+    const event = snapshotEvent(fence.lsn - 1n, Date.now() * 1000, 'incremental');
+    const decoder = await this.#decoder(of, event);
+    const reads = copyOut(connection, copyRange(narrowed, range, null), (bytes, start, end) =>
+      decoder.push(bytes, start, end),
+    );
+    let delivered = 0;
+    for await (const _ of reads) {
+      if (this.#buffer.bytes < this.#options.batchBytesMax) continue;
+      // The position stays before the range: a restart reads it again.
+      yield* this.#publish(at, decoder.rows - delivered, this.#jobs.state.step);
+      delivered = decoder.rows;
+    }
+    decoder.finish();
+    await connection.rows('COMMIT');
+    this.#jobs.reached(job.table, range.until, decoder.rows);
+    yield* this.#publish(at, decoder.rows - delivered);
+  }
+
+  async #decoder(of: CataloguedTable, event: ChangeEvent): Promise<CopyDecoder> {
+    const { registry, prefix, partitions, tombstones, version } = this.#options;
+    const { database } = this.#settings;
+    const context = { registry, prefix, partitions, tombstones, version, database };
+    const encoder = await openTableEncoder(of.table, { ...context, buffer: this.#buffer });
+    return new CopyDecoder(encoder, event);
+  }
+
+  *#publish(at: WalPosition, rows: number, until?: number): Generator<ChangeBatch> {
+    const copies = this.#jobs.state;
+    yield {
+      outgoing: this.#buffer.outgoing(),
+      position: formatPosition({ ...at, copies }),
+      changes: rows,
+      committedAt: null,
+    };
+    this.#buffer.reset();
+    this.#jobs.published(until ?? copies.step);
+  }
+}
+
+/** A fence while the stream stands still; null if it does not pass in good time. */
+async function heldFence(connection: Connection): Promise<CopyFence | null> {
+  const fence = await setFence(connection);
+  return (await passedWithin(connection, fence, HELD_MS_MAX)) ? fence : null;
+}
+
+async function firstRange(
+  connection: Connection,
+  unit: SnapshotUnit,
+  from: { readonly after: readonly string[] | null; readonly rowsPerRange: number },
+): Promise<{ after: readonly string[] | null; until: readonly string[] | null }> {
+  for await (const range of keyRanges(connection, unit, from)) return range;
+  throw new Error('a table has at least one range');
+}
+
+/** Whether a change of the table may come without a value that the row has: then order matters too. */
+async function mayLackValues(connection: Connection, of: CataloguedTable): Promise<boolean> {
+  if (of.table.identity === 'full') return false;
+  const [row] = await connection.rows<{ outOfLine: boolean | null }>(
+    `SELECT bool_or(c.reltoastrelid <> 0) AS "outOfLine" FROM pg_class c
+     WHERE c.oid = $1 OR c.oid IN (SELECT relid FROM pg_partition_tree($1::oid))`,
+    [of.table.oid],
+  );
+  return row?.outOfLine === true;
+}
+
+function given(where: string | null): string[] {
+  return where === null ? [] : [`(${where}\n)`];
+}
+
+function isLost(error: unknown): boolean {
+  return (
+    error instanceof MillraceError &&
+    (error.code === 'SOURCE_DISCONNECTED' || error.code === 'SOURCE_UNREACHABLE')
+  );
+}
