@@ -26,6 +26,8 @@ export class StreamTables {
   readonly #signal: AbortSignal;
   /** As the catalogue was when the stream was opened; each is good for its first description. */
   readonly #known: Map<number, PgTable>;
+  /** Names under which they were captured then. */
+  readonly #names: ReadonlyMap<number, string>;
 
   constructor(
     about: {
@@ -41,11 +43,13 @@ export class StreamTables {
     this.#options = about.options;
     this.#filter = tableFilter(about.options.tables);
     this.#known = new Map(about.tables.map((table) => [table.oid, table]));
+    this.#names = new Map(about.tables.map((table) => [table.oid, nameOf(table)]));
     this.#signal = signal;
   }
 
   /** Null if the table is not captured. Throws `SOURCE_FORMAT` if it cannot come over a binary stream. */
   async encoderOf(relation: Relation, buffer: OutgoingBuffer): Promise<TableEncoder | null> {
+    await this.#checkName(relation);
     if (!this.#filter.matches(relation.schema, relation.name)) return null;
     const table = tableOfRelation(relation, await this.#look(relation.oid));
     if (this.binary && !isBinarySafe(table)) {
@@ -59,6 +63,23 @@ export class StreamTables {
     return openTableEncoder(table, context);
   }
 
+  /**
+   * A table that was renamed is another table to everybody downstream: it is not to leave silently, nor
+   * to go on under a topic that has only its changes. A description that is older than the rename, of
+   * a table that is configured by its new name, is nothing new.
+   */
+  async #checkName(relation: Relation): Promise<void> {
+    const before = this.#names.get(relation.oid);
+    const now = nameOf(relation);
+    if (before === undefined || before === now) return;
+    const table = await this.#look(relation.oid);
+    if (table === null || nameOf(table) !== now) return;
+    throw new MillraceError('SOURCE_TABLE_CHANGED', `The table ${before} was renamed.`, {
+      place: now,
+      remedy: `Put ${now} in the place of ${before} in \`source.tables\`: it is copied to a topic of its own. The old topic stays.`,
+    });
+  }
+
   /** DDL is rare: a connection for each look costs less than one that is kept for ever. */
   async #look(oid: number): Promise<PgTable | null> {
     const known = this.#known.get(oid);
@@ -67,4 +88,8 @@ export class StreamTables {
     await using connection = await Connection.open(this.#settings, this.#signal);
     return (await cataloguedTable(connection, oid))?.table ?? null;
   }
+}
+
+function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
+  return `${schema}.${name}`;
 }
