@@ -1,24 +1,29 @@
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import { connectorConformance, type ConnectorWorld } from '../../tests/conformance/connector.ts';
-import { hasPostgres15, startPostgres, type TestPostgres } from '../../tests/support/postgres.ts';
+import {
+  hasPostgres,
+  postgresVersions,
+  startPostgres,
+  type TestPostgres,
+} from '../../tests/support/postgres.ts';
 import { MemoryRegistry } from '../../tests/support/recorded-stream.ts';
 import { silent } from '../../log.ts';
 import { postgresConnector } from './connector.ts';
 
-let server: TestPostgres;
-let older: TestPostgres | null = null;
-
-beforeAll(async () => {
-  server = await startPostgres();
-  older = hasPostgres15 ? await startPostgres({ version: 15 }) : null;
+describe.each(postgresVersions)('PostgreSQL %i', (version) => {
+  if (!hasPostgres(version)) {
+    test.skip('is not here: npm ci --prefix tests/postgres-versions', () => undefined);
+    return;
+  }
+  let server: TestPostgres;
+  beforeAll(async () => {
+    server = await startPostgres({ version });
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+  connectorConformance(`postgres ${version}`, () => world(server));
 });
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-  await older?.[Symbol.asyncDispose]();
-});
 
-async function world(on: TestPostgres | null): Promise<ConnectorWorld> {
-  if (on === null) throw new Error('PostgreSQL 15 is not installed here');
+async function world(on: TestPostgres): Promise<ConnectorWorld> {
   const database = await on.createDatabase();
   await database.query('CREATE TABLE items (id int PRIMARY KEY, name text)');
   const registry = new MemoryRegistry();
@@ -67,6 +72,3 @@ async function world(on: TestPostgres | null): Promise<ConnectorWorld> {
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   };
 }
-
-connectorConformance('postgres 18', () => world(server));
-if (hasPostgres15) connectorConformance('postgres 15', () => world(older));

@@ -8,7 +8,7 @@ import {
   streaming,
 } from '../../tests/support/postgres-items.ts';
 import {
-  hasPostgres15,
+  hasPostgres,
   startPostgres,
   type TestDatabase,
   type TestPostgres,
@@ -181,7 +181,7 @@ describe('a snapshot that was interrupted', () => {
     await expect.poll(() => afters(capture, 'c').length).toBe(100);
   });
 
-  test.skipIf(!hasPostgres15)('goes on the same way on PostgreSQL 15', async () => {
+  test.skipIf(!hasPostgres(15))('goes on the same way on PostgreSQL 15', async () => {
     await using older = await startPostgres({ version: 15 });
     await using database = await older.createDatabase();
     await database.query(`

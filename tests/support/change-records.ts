@@ -114,6 +114,27 @@ export class ChangeRecords {
   }
 }
 
+/** 64-bit integers: as numbers where that is exact (the times of an envelope are not, in ns). */
+const longs = avsc.types.LongType.__with({
+  fromBuffer: (buffer: Buffer) => {
+    const value = buffer.readBigInt64LE();
+    return BigInt.asIntN(53, value) === value ? Number(value) : value;
+  },
+  toBuffer: (value: bigint | number) => {
+    const buffer = Buffer.alloc(8);
+    buffer.writeBigInt64LE(BigInt(value));
+    return buffer;
+  },
+  fromJSON: (value: number) => BigInt(value),
+  toJSON: String,
+  isValid: (value: unknown) => typeof value === 'bigint' || typeof value === 'number',
+  compare: (one: bigint, other: bigint) => (one < other ? -1 : one > other ? 1 : 0),
+});
+
+const isLong = (schema: unknown): boolean =>
+  schema === 'long' ||
+  (typeof schema === 'object' && schema !== null && 'type' in schema && schema.type === 'long');
+
 /** Reads records back. Columns that the record says it does not have are left out of the row. */
 export class ChangeDecoder {
   readonly #registry: SchemaRegistry;
@@ -141,7 +162,10 @@ export class ChangeDecoder {
     const id = value.readUInt32BE(1);
     let type = this.#types.get(id);
     if (type === undefined) {
-      type = avsc.Type.forSchema((await this.#registry.byId(id)) as avsc.Schema);
+      type = avsc.Type.forSchema((await this.#registry.byId(id)) as avsc.Schema, {
+        // The library's typings forbid a hook that leaves a schema to it.
+        typeHook: (schema): avsc.Type => (isLong(schema) ? longs : undefined) as avsc.Type,
+      });
       this.#types.set(id, type);
     }
     const { before, after } = type.fromBuffer(value.subarray(WIRE_HEADER_BYTES)) as {

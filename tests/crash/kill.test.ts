@@ -1,0 +1,80 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { generator } from '../../cli/demo/load-actions.ts';
+import { failpoints } from '../../runtime/failpoints.ts';
+import { LedgerLoad } from '../support/ledger-load.ts';
+import { LedgerWorld } from '../support/ledger-world.ts';
+import { startPostgres } from '../support/postgres.ts';
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+const kills = Number(process.env['KILLS'] ?? 20);
+/** A start, what it has to catch up, and a failpoint that is hard to reach. */
+const SECONDS_PER_KILL_MAX = 20;
+
+test(
+  `a pipeline killed ${kills} times under load, at every failpoint and at random, delivers what the ` +
+    `ledger says, once and in order (SEED=${seed} KILLS=${kills})`,
+  async () => {
+    const random = generator(seed);
+    await using server = await startPostgres({ settings: { deadlock_timeout: '50ms' } });
+    await using world = await LedgerWorld.open(server);
+    // Kills begin when the source is captured: what was committed before is in the snapshot alone.
+    await world.start();
+    await world.captured();
+    await using load = new LedgerLoad({ url: world.database.url, seed });
+    const plan = schedule(kills, random);
+    await world.process.kill();
+    for (const [kill, { failpoint, afterMs }] of plan.entries()) {
+      load.assertRunning();
+      if (kill % Math.ceil(kills / 4) === 1) load.addColumn();
+      const running = await world.start(failpoint === null ? {} : { failpoint });
+      if (failpoint === null) {
+        await sleep(afterMs);
+        running.send('SIGKILL');
+      }
+      const ended = await running.exit;
+      // Killed, by itself or by us, and nothing else: no error came up while it caught up.
+      expect(ended, `kill ${kill}, ${failpoint ?? `after ${afterMs} ms`}\n${running.said}`).toEqual(
+        {
+          code: null,
+          signal: 'SIGKILL',
+        },
+      );
+    }
+    await world.start();
+    await load.stop();
+    const verdict = await world.verdict();
+    console.info(
+      `${kills} kills: ${verdict.committed} committed changes, each once and in order; ` +
+        `${load.rolledBack} transactions rolled back`,
+    );
+    for (const kind of [
+      'insert',
+      'update',
+      'delete',
+      'key change',
+      'toast',
+      'truncate',
+      'column',
+    ]) {
+      expect(load.committed.get(kind), kind).toBeGreaterThan(0);
+    }
+  },
+  (60 + kills * SECONDS_PER_KILL_MAX) * 1000,
+);
+
+interface Kill {
+  /** Where the process kills itself; null if it is killed after a time. */
+  readonly failpoint: string | null;
+  readonly afterMs: number;
+}
+
+/** Every failpoint in turn, each at its first to twentieth time, and as many moments at random. */
+function schedule(count: number, random: () => number): Kill[] {
+  return Array.from({ length: count }, (_, kill) => {
+    const point = kill % 2 === 0 ? failpoints[(kill / 2) % failpoints.length] : undefined;
+    const afterMs = Math.round(300 + random() ** 2 * 4000);
+    const nth = 1 + Math.floor(random() ** 2 * 20);
+    return { failpoint: point === undefined ? null : `${point}:${nth}`, afterMs };
+  });
+}
