@@ -397,3 +397,8 @@ export function parksTable(error: unknown): error is MillraceError {
 export function exitCode(error: unknown): number {
   return error instanceof MillraceError ? codes[error.code].exit : 1;
 }
+
+/** The error that came first, where closing what was open has failed as well. */
+export function firstOf(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstOf(error.suppressed) : error;
+}

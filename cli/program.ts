@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { firstOf } from '../errors.ts';
 import { isAbort } from '../runtime/retry.ts';
 import { demoCommand } from './demo.ts';
 import { initCommand } from './init.ts';
@@ -49,7 +50,8 @@ export async function runCli(arguments_: readonly string[], context: CliContext)
     if (arguments_.length === 0) program.help();
     await program.parseAsync(arguments_, { from: 'user' });
     return 0;
-  } catch (error) {
+  } catch (caught) {
+    const error = firstOf(caught);
     if (context.signal.aborted && isAbort(error)) {
       terminal.err('interrupted\n');
       return 1;

@@ -87,3 +87,15 @@ test('an abort ends the wait', async () => {
   await untilStopped(run, { ...given, failed: () => queueMicrotask(() => stop.abort()) });
   expect(lives).toBe(1);
 });
+
+test('an error that comes up again while what was open is closed still counts as the first', async () => {
+  const stop = new AbortController();
+  const given = options({ signal: stop.signal });
+  let lives = 0;
+  await untilStopped(async () => {
+    if (++lives === 3) return stop.abort();
+    await using _ = { [Symbol.asyncDispose]: () => Promise.reject(new Error('closing failed')) };
+    throw lost();
+  }, given);
+  expect(given.waits).toEqual([250, 500]);
+});

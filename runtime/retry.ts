@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { directive } from '../errors.ts';
+import { directive, firstOf } from '../errors.ts';
 
 export interface RetryOptions {
   readonly signal: AbortSignal;
@@ -26,7 +26,8 @@ export async function untilStopped(run: () => Promise<void>, options: RetryOptio
     try {
       await run();
       if (!signal.aborted) throw new Error('the stage ended although nobody stopped it');
-    } catch (error) {
+    } catch (caught) {
+      const error = firstOf(caught);
       if (signal.aborted && (isAbort(error) || directive(error) === 'retry')) return;
       if (directive(error) !== 'retry') throw error;
       failures = options.progressed() ? 1 : failures + 1;

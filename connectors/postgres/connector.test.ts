@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectorConformance, type ConnectorWorld } from '../../tests/conformance/connector.ts';
 import {
   hasPostgres,
@@ -10,17 +10,22 @@ import { MemoryRegistry } from '../../tests/support/recorded-stream.ts';
 import { silent } from '../../log.ts';
 import { postgresConnector } from './connector.ts';
 
-describe.each(postgresVersions)('PostgreSQL %i', (version) => {
-  if (!hasPostgres(version)) {
-    test.skip('is not here: npm ci --prefix tests/postgres-versions', () => undefined);
-    return;
-  }
+const here = postgresVersions.filter(hasPostgres);
+const missing = postgresVersions.filter((version) => !hasPostgres(version));
+
+describe.each(here)('PostgreSQL %i', (version) => {
   let server: TestPostgres;
   beforeAll(async () => {
     server = await startPostgres({ version });
   });
   afterAll(() => server[Symbol.asyncDispose]());
   connectorConformance(`postgres ${version}`, () => world(server));
+});
+
+describe.skipIf(missing.length > 0)('every supported version', () => {
+  test(`is tested (npm ci --prefix tests/postgres-versions fetches ${missing.join(', ')})`, () => {
+    expect(missing).toEqual([]);
+  });
 });
 
 async function world(on: TestPostgres): Promise<ConnectorWorld> {

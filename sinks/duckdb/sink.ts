@@ -152,7 +152,9 @@ class OpenSink implements DuckdbSink {
     const session = this.#session;
     this.#session = undefined;
     this.#writer = undefined;
-    await (await session)?.[Symbol.asyncDispose]();
+    // One that could not be opened was told to who opened it.
+    const opened = await session?.catch(() => undefined);
+    await opened?.[Symbol.asyncDispose]();
   }
 
   #checkpointWhenIdle(): void {

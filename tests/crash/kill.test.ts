@@ -43,11 +43,7 @@ test(
     }
     await world.start();
     await load.stop();
-    const verdict = await world.verdict();
-    console.info(
-      `${kills} kills: ${verdict.committed} committed changes, each once and in order; ` +
-        `${load.rolledBack} transactions rolled back`,
-    );
+    await world.verdict();
     for (const kind of [
       'insert',
       'update',
@@ -57,7 +53,7 @@ test(
       'truncate',
       'column',
     ]) {
-      expect(load.committed.get(kind), kind).toBeGreaterThan(0);
+      expect([kind, load.committed.get(kind) ?? 0]).not.toEqual([kind, 0]);
     }
   },
   (60 + kills * SECONDS_PER_KILL_MAX) * 1000,

@@ -24,7 +24,7 @@ export class LedgerLoad implements AsyncDisposable {
   readonly #options: LoadOptions;
   readonly #ended: Promise<unknown>;
   #stopping = false;
-  #failure: unknown = null;
+  #failure: Error | null = null;
   #columnsWanted = 0;
   #columns = 0;
 
@@ -32,7 +32,9 @@ export class LedgerLoad implements AsyncDisposable {
     this.#options = options;
     const writers = [0, 1].map((writer) => this.#write(writer));
     this.#ended = Promise.all(writers);
-    this.#ended.catch((error: unknown) => (this.#failure = error));
+    this.#ended.catch((error: unknown) => {
+      this.#failure = new Error('the load has ended', { cause: error });
+    });
   }
 
   /** One of the writers adds a column to `accounts` and uses it, in one transaction. */

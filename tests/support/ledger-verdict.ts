@@ -141,7 +141,7 @@ class Changes {
     const known = this.#known.has(key);
     // A row that the snapshot has is known already, so what creates it here is an update of it.
     const named = op === entry.op || (known && op === 'u' && entry.op === 'c');
-    const digest = row?.['body'] === undefined ? entry.digest : md5(row['body']);
+    const digest = row?.['body'] === undefined ? entry.digest : md5(row['body'] as string | null);
     const rev = row?.['rev'] === undefined ? entry.rev : Number(row['rev']);
     if (named && rev === entry.rev && digest === entry.digest && this.#epoch === entry.epoch)
       return;
@@ -181,6 +181,6 @@ function keyOf(table: string, row: Readonly<Record<string, unknown>> | null): st
   }
 }
 
-function md5(value: unknown): string | null {
-  return value === null ? null : createHash('md5').update(String(value)).digest('hex');
+function md5(text: string | null): string | null {
+  return text === null ? null : createHash('md5').update(text).digest('hex');
 }

@@ -1,21 +1,21 @@
+import { deepEqual, equal } from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect } from 'vitest';
+import { Client } from 'pg';
 import { compareTables } from '../../cli/verify/tables.ts';
 import { ledgerSchema, ledgerTables } from './ledger-schema.ts';
 import { ledgerVerdict, type LedgerVerdict } from './ledger-verdict.ts';
 import type { TestDatabase, TestPostgres } from './postgres.ts';
-import { RunProcess } from './run-process.ts';
+import { RunProcess, type RunOptions } from './run-process.ts';
 
 export interface WorldOptions {
   /** Where the source is reached, if not at the database itself: a proxy. */
   readonly sourceUrl?: (database: TestDatabase) => string;
-  readonly brokerPath?: string;
-  readonly sinkPath?: string;
-  /** More lines of the configuration. */
-  readonly yaml?: string;
+  /** Folders for the broker and for the DuckDB file, if not the world's own. */
+  readonly brokerIn?: string;
+  readonly sinkIn?: string;
 }
 
 const PARTITIONS = 4;
@@ -24,26 +24,28 @@ const PARTITIONS = 4;
 export class LedgerWorld implements AsyncDisposable {
   readonly database: TestDatabase;
   readonly folder: string;
-  readonly #sinkPath: string;
+  readonly brokerFolder: string;
+  readonly sinkFile: string;
   #process: RunProcess | null = null;
 
   private constructor(database: TestDatabase, options: WorldOptions) {
     this.database = database;
     this.folder = mkdtempSync(join(tmpdir(), 'millrace-ledger-'));
-    this.#sinkPath = options.sinkPath ?? join(this.folder, 'sink.duckdb');
+    this.brokerFolder = join(options.brokerIn ?? this.folder, 'broker');
+    this.sinkFile = join(options.sinkIn ?? this.folder, 'sink.duckdb');
     writeFileSync(
       join(this.folder, 'millrace.yaml'),
       `pipeline: ledger
-broker: { kind: embedded, path: ${options.brokerPath ?? './broker'} }
+broker: { kind: embedded, path: ${this.brokerFolder} }
 source:
   kind: postgres
   url: ${options.sourceUrl?.(database) ?? database.url}
   tables: [${ledgerTables.join(', ')}]
 sinks:
-  - { kind: duckdb, path: ${this.#sinkPath}, tables: { public.events: { mode: append } } }
+  - { kind: duckdb, path: ${this.sinkFile}, tables: { public.events: { mode: append } } }
 partitions: ${PARTITIONS}
 http: { port: 0 }
-${options.yaml ?? ''}`,
+`,
     );
   }
 
@@ -54,8 +56,8 @@ ${options.yaml ?? ''}`,
   }
 
   /** Starts the pipeline; the one before must have ended. */
-  async start(options: Parameters<typeof RunProcess.start>[1] = {}): Promise<RunProcess> {
-    this.#process = await RunProcess.start(this.folder, options);
+  async start(options: RunOptions = {}): Promise<RunProcess> {
+    this.#process = await RunProcess.start(this, options);
     return this.#process;
   }
 
@@ -77,10 +79,11 @@ ${options.yaml ?? ''}`,
 
   /** Waits until everything committed before the call is in the sink. */
   async drained(timeoutMs = 60_000): Promise<void> {
-    const [mark] = await this.database.query(
+    await using client = await connected(this.database.url);
+    const { rows } = await client.query<{ id: number }>(
       `INSERT INTO accounts (id, amount) VALUES (nextval('ledger.ids'), 0) RETURNING id`,
     );
-    const sql = `SELECT 1 FROM public.accounts WHERE id = ${String(mark?.['id'])}`;
+    const sql = `SELECT 1 FROM public.accounts WHERE id = ${rows[0]?.id}`;
     await this.#until(async () => {
       const remote = await this.process.remote();
       if (remote === null) return false;
@@ -95,7 +98,7 @@ ${options.yaml ?? ''}`,
   async verdict(): Promise<LedgerVerdict> {
     await this.drained();
     this.process.send('SIGTERM');
-    expect(await this.process.exit, this.process.said).toEqual({ code: 0, signal: null });
+    deepEqual(await this.process.exit, { code: 0, signal: null }, this.process.said);
     return await this.judge();
   }
 
@@ -103,18 +106,23 @@ ${options.yaml ?? ''}`,
   async judge(): Promise<LedgerVerdict> {
     const tables = await compareTables({
       url: this.database.url,
-      file: this.#sinkPath,
+      file: this.sinkFile,
       tables: ledgerTables,
       signal: new AbortController().signal,
     });
-    expect(tables.filter(({ equal }) => !equal)).toEqual([]);
-    const verdict = await ledgerVerdict(this.database.client, {
-      brokerFolder: join(this.folder, 'broker'),
+    deepEqual(
+      tables.filter((table) => !table.equal),
+      [],
+    );
+    await using client = await connected(this.database.url);
+    const verdict = await ledgerVerdict(client, {
+      brokerFolder: this.brokerFolder,
       pipeline: 'ledger',
       partitions: PARTITIONS,
     });
-    expect(verdict.wrong).toEqual([]);
-    expect(verdict.delivered).toBe(verdict.committed);
+    deepEqual(verdict.wrong, []);
+    equal(verdict.delivered, verdict.committed);
+    console.info(`${verdict.committed} committed changes, each delivered once and in order`);
     return verdict;
   }
 
@@ -135,4 +143,11 @@ ${options.yaml ?? ''}`,
       await sleep(50);
     }
   }
+}
+
+/** A connection of its own: the server may have been away since the last. */
+async function connected(url: string): Promise<Client & AsyncDisposable> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
 }

@@ -1,6 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net';
 
-/** A TCP proxy whose connections a test can cut or hold up. */
+/** A TCP proxy whose connections a test can cut, hold up or slow down. */
 export interface Proxy extends AsyncDisposable {
   readonly port: number;
   /** How many connections were made through it. */
@@ -9,12 +9,15 @@ export interface Proxy extends AsyncDisposable {
   cut(): void;
   /** Nothing passes any more, in either direction, until `flow`; connections stay open. */
   stall(): void;
+  /** What comes from upstream passes at about that rate at most, until `flow`. */
+  slow(bytesPerSecond: number): void;
   flow(): void;
 }
 
 export async function startProxy(to: { readonly port: number }): Promise<Proxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let stalled = false;
+  let bytesPerSecond = Infinity;
   let accepted = 0;
   const server = createServer((client) => {
     accepted++;
@@ -24,6 +27,9 @@ export async function startProxy(to: { readonly port: number }): Promise<Proxy> 
     for (const [from, into] of [pair, [upstream, client] as const]) {
       from.on('data', (chunk) => {
         if (!into.write(chunk)) from.pause();
+        if (from !== upstream || bytesPerSecond === Infinity) return;
+        from.pause();
+        setTimeout(() => stalled || from.resume(), (1000 * chunk.length) / bytesPerSecond);
       });
       into.on('drain', () => stalled || from.resume());
       from.on('error', () => into.destroy());
@@ -47,8 +53,12 @@ export async function startProxy(to: { readonly port: number }): Promise<Proxy> 
       stalled = true;
       each((socket) => void socket.pause());
     },
+    slow: (rate) => {
+      bytesPerSecond = rate;
+    },
     flow: () => {
       stalled = false;
+      bytesPerSecond = Infinity;
       each((socket) => void socket.resume());
     },
     [Symbol.asyncDispose]: async () => {

@@ -12,6 +12,13 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+export interface RunOptions {
+  /** Where it kills itself, as in runtime/failpoints.ts. */
+  readonly failpoint?: string;
+  /** What Node runs in the folder, if not `main.ts run`. */
+  readonly script?: readonly string[];
+}
+
 /** `millrace run` in a folder with a millrace.yaml: the real program, in a process of its own. */
 export class RunProcess implements AsyncDisposable {
   readonly exit: Promise<Exit>;
@@ -19,22 +26,24 @@ export class RunProcess implements AsyncDisposable {
   readonly #broker: string;
   #said = '';
 
-  private constructor(folder: string, child: ChildProcess) {
+  private constructor(broker: string, child: ChildProcess) {
     this.#child = child;
-    this.#broker = join(folder, 'broker');
+    this.#broker = broker;
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#said = (this.#said + text).slice(-20_000);
       });
     }
-    this.exit = once(child, 'close').then(([code, signal]) => ({ code, signal }) as Exit);
+    this.exit = new Promise((resolve) => {
+      child.once('close', (code, signal) => resolve({ code, signal }));
+    });
   }
 
   static async start(
-    folder: string,
-    { failpoint, args = [] }: { failpoint?: string; args?: readonly string[] } = {},
+    { folder, brokerFolder }: { readonly folder: string; readonly brokerFolder: string },
+    { failpoint, script = [program, 'run'] }: RunOptions = {},
   ): Promise<RunProcess> {
-    const child = spawn(process.execPath, [program, 'run', ...args], {
+    const child = spawn(process.execPath, [...script], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
@@ -43,7 +52,7 @@ export class RunProcess implements AsyncDisposable {
       },
     });
     await once(child, 'spawn');
-    return new RunProcess(folder, child);
+    return new RunProcess(brokerFolder, child);
   }
 
   get pid(): number {

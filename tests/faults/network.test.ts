@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { generator } from '../../cli/demo/load-actions.ts';
+import { LedgerLoad } from '../support/ledger-load.ts';
+import { LedgerWorld } from '../support/ledger-world.ts';
+import { startPostgres, type TestDatabase } from '../support/postgres.ts';
+import { startProxy, type Proxy } from '../support/proxy.ts';
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+const settings = { deadlock_timeout: '50ms' };
+
+const through =
+  (proxy: Proxy) =>
+  ({ url }: TestDatabase): string => {
+    const proxied = new URL(url);
+    proxied.port = String(proxy.port);
+    proxied.searchParams.set('sslmode', 'disable');
+    return proxied.href;
+  };
+
+test(`a connection cut, stalled and slowed at random under load loses and doubles nothing (SEED=${seed})`, async () => {
+  const random = generator(seed);
+  await using server = await startPostgres({ settings });
+  await using proxy = await startProxy(server);
+  await using world = await LedgerWorld.open(server, { sourceUrl: through(proxy) });
+  await world.start();
+  await world.captured();
+  await using load = new LedgerLoad({ url: world.database.url, seed });
+  for (let fault = 0; fault < 12; fault++) {
+    load.assertRunning();
+    const kind = (['cut', 'stall', 'slow'] as const)[fault % 3];
+    if (kind === 'slow') proxy.slow(20_000 + random() * 200_000);
+    else if (kind === 'stall') proxy.stall();
+    else proxy.cut();
+    await sleep(100 + random() * 900);
+    proxy.flow();
+  }
+  await load.stop();
+  expect(proxy.accepted).toBeGreaterThan(4);
+  await world.verdict();
+});
+
+test(`a server that crashes and is restarted under load is found again (SEED=${seed})`, async () => {
+  await using server = await startPostgres({ settings });
+  await using world = await LedgerWorld.open(server);
+  await world.start();
+  await world.captured();
+  await using load = new LedgerLoad({ url: world.database.url, seed, serverMayFail: true });
+  for (const mode of ['immediate', 'fast', 'immediate'] as const) {
+    await sleep(1200);
+    load.assertRunning();
+    await server.stop(mode);
+    await server.start();
+  }
+  await sleep(500);
+  await load.stop();
+  expect((await world.verdict()).delivered).toBeGreaterThan(0);
+});

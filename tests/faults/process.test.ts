@@ -1,0 +1,105 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { topicName } from '../../broker/broker.ts';
+import { openEmbedded } from '../../broker/embedded/embedded.ts';
+import { pack } from '../../broker/records.ts';
+import { silent } from '../../log.ts';
+import { LedgerLoad } from '../support/ledger-load.ts';
+import { LedgerWorld } from '../support/ledger-world.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+
+let server: TestPostgres;
+beforeAll(async () => {
+  server = await startPostgres({ settings: { deadlock_timeout: '50ms' } });
+});
+afterAll(() => server[Symbol.asyncDispose]());
+
+describe('a signal', () => {
+  test('SIGTERM under load ends with 0 soon, whenever it comes, and nothing is lost', async () => {
+    await using world = await LedgerWorld.open(server);
+    await world.start();
+    await world.captured();
+    await using load = new LedgerLoad({ url: world.database.url, seed: 2 });
+    for (const afterMs of [0, 700, 1500]) {
+      await sleep(afterMs);
+      const asked = performance.now();
+      world.process.send('SIGTERM');
+      expect([world.process.said, await world.process.exit]).toEqual([
+        expect.stringContaining('ledger'),
+        { code: 0, signal: null },
+      ]);
+      expect(performance.now() - asked).toBeLessThan(15_000);
+      await world.start();
+      await world.captured();
+    }
+    await load.stop();
+    await world.verdict();
+  });
+
+  test('a second one ends it at once, and nothing is lost by that either', async () => {
+    await using world = await LedgerWorld.open(server);
+    await world.start();
+    await world.captured();
+    await using load = new LedgerLoad({ url: world.database.url, seed: 3 });
+    for (let round = 0; round < 3; round++) {
+      world.process.send('SIGTERM');
+      world.process.send('SIGINT');
+      const { code } = await world.process.exit;
+      // Of two signals that arrive together the system says which is the second: INT 2, TERM 15.
+      expect([128 + 2, 128 + 15]).toContain(code);
+      await world.start();
+      await world.captured();
+    }
+    await load.stop();
+    await world.verdict();
+  });
+});
+
+test('a DuckDB file that another process holds stops the start with its code; then it goes on', async () => {
+  await using world = await LedgerWorld.open(server);
+  const script = `
+    const { DuckDBInstance } = require('@duckdb/node-api');
+    DuckDBInstance.create(process.argv[1]).then(() => console.log('locked'));
+    setInterval(() => {}, 1000);`;
+  const holder = spawn(process.execPath, ['-e', script, world.sinkFile], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  try {
+    await once(holder.stdout, 'data');
+    const locked = await world.start();
+    expect([await locked.exit, locked.said]).toEqual([
+      { code: 3, signal: null },
+      expect.stringContaining('error SINK_IN_USE'),
+    ]);
+  } finally {
+    holder.kill('SIGKILL');
+    await once(holder, 'close');
+  }
+  await world.start();
+  await world.captured();
+  await world.verdict();
+});
+
+test('a record that nobody can read stops the pipeline at it, with its place; nothing passes it', async () => {
+  await using world = await LedgerWorld.open(server);
+  await world.start();
+  await world.captured();
+  await world.drained();
+  world.process.send('SIGTERM');
+  await world.process.exit;
+  const topic = topicName('ledger', 'public.accounts');
+  {
+    await using opened = await openEmbedded({ path: world.brokerFolder }, silent);
+    const poison = { key: Buffer.from('poison'), value: Buffer.from('poison'), timestamp: 0 };
+    await opened.broker.publish([{ topic, partition: 1, records: pack([poison]) }]);
+  }
+  for (const _ of [1, 2]) {
+    const stopped = await world.start();
+    expect(await stopped.exit).toEqual({ code: 1, signal: null });
+    expect(stopped.said).toContain('error RECORD_MALFORMED');
+  }
+  // The rest is as it was: what was applied stays, and the record is still there to be looked at.
+  await world.judge();
+});

@@ -1,0 +1,185 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { compareTables, type TableComparison } from '../../cli/verify/tables.ts';
+import { componentsOf } from '../../components.ts';
+import { parseConfig, type Config } from '../../config.ts';
+import { silent } from '../../log.ts';
+import { failpoints, type Reach } from '../../runtime/failpoints.ts';
+import { openPipeline, type Pipeline } from '../../runtime/run.ts';
+import type { TestDatabase, TestPostgres } from './postgres.ts';
+
+/** A step of a workload on one table; steps up to a `commit` are one transaction. */
+export type Step =
+  | { readonly do: 'put'; readonly id: number; readonly body: string }
+  | { readonly do: 'touch' | 'delete'; readonly id: number }
+  | { readonly do: 'move'; readonly id: number; readonly to: number }
+  | { readonly do: 'truncate' | 'add column' | 'drop column' | 'widen' | 'commit' | 'roll back' }
+  /** The pipeline crashes at a failpoint, the next time it gets there. */
+  | { readonly do: 'crash'; readonly at: number };
+
+const TABLE = 'public.things';
+/** Id of the row that ends every workload. */
+const LAST = 1_000_000;
+const crashed = new Error('crash');
+
+/** A database with one table, and a pipeline from it that runs in this process. */
+export class Workload implements AsyncDisposable {
+  readonly #database: TestDatabase;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'millrace-workload-'));
+  readonly #config: Config;
+  readonly #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  readonly #life: { pipeline: Pipeline | null } = { pipeline: null };
+  #failure: unknown = null;
+  #crashAt: string | null = null;
+  #columns = 0;
+  #open = false;
+
+  private constructor(database: TestDatabase) {
+    this.#database = database;
+    this.#config = parseConfig(
+      `pipeline: workload
+broker: { kind: embedded, path: "${this.#folder}", fsync: false }
+source: { kind: postgres, url: "${database.url}", tables: [${TABLE}] }
+sinks: [{ kind: duckdb, path: "${this.#sinkFile}", threads: 1 }]
+`,
+      { file: 'millrace.yaml', environment: {} },
+    );
+  }
+
+  static async open(server: TestPostgres): Promise<Workload> {
+    const database = await server.createDatabase();
+    await database.query(
+      `CREATE TABLE things (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, body text);
+       ALTER TABLE things ALTER COLUMN body SET STORAGE EXTERNAL, REPLICA IDENTITY FULL;
+       INSERT INTO things SELECT g, g, repeat('x', g * 700) FROM generate_series(1, 6) g`,
+    );
+    const workload = new Workload(database);
+    workload.#running = workload.#run();
+    return workload;
+  }
+
+  async perform(step: Step): Promise<void> {
+    if (step.do === 'crash') {
+      this.#crashAt = failpoints[step.at] ?? null;
+      return;
+    }
+    const sql = this.#sql(step);
+    if (sql === null) return;
+    if (!this.#open && step.do !== 'commit' && step.do !== 'roll back') {
+      await this.#database.query('BEGIN');
+      this.#open = true;
+    }
+    if (step.do === 'commit' || step.do === 'roll back') this.#open = false;
+    await this.#database.query(sql);
+  }
+
+  /** Waits until all is applied, stops, and compares. */
+  async outcome(): Promise<TableComparison | undefined> {
+    if (this.#open) await this.#database.query('COMMIT');
+    await this.#database.query(`INSERT INTO things (id) VALUES (${LAST})`);
+    await this.#applied();
+    this.#stop.abort();
+    await this.#running;
+    const [found] = await compareTables({
+      url: this.#database.url,
+      file: this.#sinkFile,
+      tables: [TABLE],
+      signal: new AbortController().signal,
+    });
+    return found;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#running.catch(() => undefined);
+    await this.#database[Symbol.asyncDispose]();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  get #sinkFile(): string {
+    return join(this.#folder, 'sink.duckdb');
+  }
+
+  #sql(step: Exclude<Step, { do: 'crash' }>): string | null {
+    switch (step.do) {
+      case 'put': {
+        const bodies = new Map([
+          ['short', `'short' || random()`],
+          ['long', `(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 80))`],
+        ]);
+        return `INSERT INTO things (id, body) VALUES (${step.id}, ${bodies.get(step.body) ?? 'NULL'})
+                ON CONFLICT (id) DO UPDATE SET body = excluded.body, n = things.n + 1`;
+      }
+      case 'touch':
+        return `UPDATE things SET n = n + 1 WHERE id = ${step.id}`;
+      case 'delete':
+        return `DELETE FROM things WHERE id = ${step.id}`;
+      case 'move':
+        return `UPDATE things SET id = ${step.to} WHERE id = ${step.id}
+                AND NOT EXISTS (SELECT 1 FROM things WHERE id = ${step.to})`;
+      case 'truncate':
+        return 'TRUNCATE things';
+      case 'add column': {
+        const column = `extra_${++this.#columns}`;
+        return `ALTER TABLE things ADD COLUMN IF NOT EXISTS ${column} text;
+                UPDATE things SET ${column} = 'new' WHERE id % 2 = 0`;
+      }
+      case 'drop column':
+        return this.#columns === 0
+          ? null
+          : `ALTER TABLE things DROP COLUMN IF EXISTS extra_${this.#columns}`;
+      case 'widen':
+        return 'ALTER TABLE things ALTER COLUMN n TYPE bigint';
+      case 'commit':
+        return this.#open ? 'COMMIT' : null;
+      case 'roll back':
+        return this.#open ? 'ROLLBACK' : null;
+    }
+  }
+
+  /** One life after another: what a crash leaves is what the next begins with. */
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    const reach: Reach = (point) => {
+      if (point !== this.#crashAt) return;
+      this.#crashAt = null;
+      throw crashed;
+    };
+    while (!signal.aborted) {
+      const components = componentsOf(this.#config, { environment: {} }, silent);
+      try {
+        await using pipeline = await openPipeline(this.#config, components, {
+          log: silent,
+          pid: 1,
+          signal,
+          reach,
+        });
+        this.#life.pipeline = pipeline;
+        await pipeline.run(signal);
+      } catch (error) {
+        if (error === crashed) continue;
+        this.#failure = error;
+        throw error;
+      }
+    }
+  }
+
+  /** The row that was committed last is there, and no stage has anything left to do. */
+  async #applied(): Promise<void> {
+    const until = Date.now() + 40_000;
+    for (;;) {
+      if (this.#failure !== null) throw new Error('the pipeline stopped', { cause: this.#failure });
+      const { pipeline } = this.#life;
+      const found = await pipeline
+        ?.query(`SELECT 1 FROM ${TABLE} WHERE id = ${LAST}`)
+        .catch(() => null);
+      const status = await pipeline?.status().catch(() => null);
+      const idle = status?.stages.every((stage) => (stage.behindRecords ?? 0) === 0) === true;
+      if (idle && found?.rows.length === 1) return;
+      if (Date.now() > until) throw new Error(`not applied in time: ${JSON.stringify(status)}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
