@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { version } from './cli/version.ts';
 import type { BrokerConfig, Config, SinkConfig, SourceConfig } from './config.ts';
@@ -11,6 +12,7 @@ import type {
   QueryResult,
   SourceObserver,
 } from './runtime/components.ts';
+import type { TableShape } from './schemas/envelope.ts';
 import type { SchemaRegistry } from './schemas/registry.ts';
 import type { TableOptions } from './sinks/target.ts';
 
@@ -89,6 +91,16 @@ const readers = {
   },
 } satisfies Record<SinkConfig['kind'], unknown>;
 
+/** What a sink that nobody has open would have to change; null where it has no such table yet. */
+const planners = {
+  duckdb: async (sink: SinkConfig, prefix: string, shape: TableShape) => {
+    if (!existsSync(sink.path)) return null;
+    const { openDuckdbReadOnly } = await import('./sinks/duckdb/sink.ts');
+    await using reader = await openDuckdbReadOnly(sink.path);
+    return await reader.pending({ ...sink, tables: tableOptions(sink), prefix }, shape);
+  },
+} satisfies Record<SinkConfig['kind'], unknown>;
+
 /** What is said of single tables, as sinks take it. */
 export function tableOptions(sink: SinkConfig): Readonly<Record<string, TableOptions>> {
   return Object.fromEntries(
@@ -106,6 +118,7 @@ type SinkWiring = Workshop & { readonly registry: SchemaRegistry };
 /** The parts of a configured pipeline, and its sinks as files to read from. */
 export type ConfiguredComponents = Components & {
   query(sink: SinkConfig, sql: string, options: QueryOptions): Promise<QueryResult>;
+  pending(sink: SinkConfig, shape: TableShape): ReturnType<(typeof planners)[SinkConfig['kind']]>;
 };
 
 export function componentsOf(
@@ -121,6 +134,7 @@ export function componentsOf(
     openProcessor: (registry) => openCompact(workshop, registry),
     openSink: (sink, registry) => sinks[sink.kind](sink, { ...workshop, registry }),
     query: (sink, sql, options) => readers[sink.kind](sink, sql, options),
+    pending: (sink, shape) => planners[sink.kind](sink, config.pipeline, shape),
   };
 }
 

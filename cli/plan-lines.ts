@@ -13,6 +13,7 @@ export function planLines(plan: Plan, config: Config, context: CliContext): stri
     ...stages(plan),
     '',
     ...tables(plan),
+    ...pending(plan),
     ...notes(plan),
     '',
     ...topics(plan),
@@ -63,6 +64,20 @@ function tables({ tables }: Plan): string[] {
       ]),
     ),
   );
+}
+
+/** What the next rows will change in the tables that a sink has. */
+function pending({ tables }: Plan): string[] {
+  const found = tables.flatMap(({ sinks }) =>
+    sinks.flatMap(({ sink, target, pending }) => {
+      if (pending === null) return [];
+      const { changes, refused } = pending;
+      const words =
+        refused === null ? changes : [`refused with ${refused.code}: ${refused.message}`];
+      return words.map((change) => `  ${sink} ${target}: ${change}`);
+    }),
+  );
+  return found.length === 0 ? [] : ['', 'Changes of columns', ...found];
 }
 
 function notes({ tables }: Plan): string[] {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { topicName, type TopicSettings } from '../broker/broker.ts';
-import { componentsOf, tableOptions } from '../components.ts';
+import { componentsOf, type ConfiguredComponents, tableOptions } from '../components.ts';
 import type { Config } from '../config.ts';
 import type { CapturedTable } from '../connectors/connector.ts';
 import { findRunning, type Remote } from '../console/client.ts';
@@ -35,6 +35,8 @@ export interface TablePlan {
     /** Null where deletes are rows of their own. */
     readonly delete: 'hard' | 'soft' | null;
     readonly target: string;
+    /** Null if the sink has no such table yet, or if the pipeline runs: then it follows by itself. */
+    readonly pending: Awaited<ReturnType<ConfiguredComponents['pending']>>;
   }[];
   readonly notes: readonly string[];
 }
@@ -61,11 +63,14 @@ export async function planOf(config: Config, context: CliContext): Promise<Plan>
     config,
     tables.map(({ table }) => table),
   );
+  const components = componentsOf(config, context, silent);
   const existing = await existingTopics(config, running, context);
   return {
     pipeline: config.pipeline,
     stages: topology.stages,
-    tables: tables.map((table) => tablePlan(config, table)),
+    tables: await Promise.all(
+      tables.map((table) => tablePlan(config, table, running === null ? components : null)),
+    ),
     topics: topology.topics.map((topic) => ({
       ...topic,
       state: stateOf(topic, existing.get(topic.topic)),
@@ -114,14 +119,15 @@ function stateOf(topic: TopicSettings, partitions: number | undefined): TopicSta
   return partitions === topic.partitions ? 'exists' : 'mismatch';
 }
 
-function tablePlan(config: Config, { table, shape, notes }: CapturedTable): TablePlan {
+async function tablePlan(
+  config: Config,
+  { table, shape, notes }: CapturedTable,
+  components: ConfiguredComponents | null,
+): Promise<TablePlan> {
   const keyless = shape.key.length === 0;
   const changes = topicName(shape.topic, 'changes');
-  return {
-    table,
-    key: shape.key,
-    columns: shape.columns.length,
-    sinks: config.sinks.map((sink) => {
+  const sinks = await Promise.all(
+    config.sinks.map(async (sink) => {
       const tables = tableOptions(sink);
       const { pipeline: prefix } = config;
       const target = new Targets({ ...sink, tables, prefix }).of(changes);
@@ -131,8 +137,9 @@ function tablePlan(config: Config, { table, shape, notes }: CapturedTable): Tabl
         mode,
         delete: mode === 'append' ? null : target.deletes,
         target: targetName(target),
+        pending: components === null ? null : await components.pending(sink, shape),
       };
     }),
-    notes,
-  };
+  );
+  return { table, key: shape.key, columns: shape.columns.length, sinks, notes };
 }

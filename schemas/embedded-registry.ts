@@ -18,7 +18,7 @@ export interface SubjectVersion {
 export interface EmbeddedRegistry extends SchemaRegistry {
   /** The versions of a subject, oldest first; empty if nobody registered one. */
   versions(subject: string): Promise<readonly SubjectVersion[]>;
-  /** Sets the rule for what is registered under a subject from now on; `BACKWARD` unless set. */
+  /** Sets the rule for what is registered under a subject from now on. */
   setCompatibility(subject: string, compatibility: Compatibility): Promise<void>;
 }
 
@@ -33,8 +33,14 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS compatibility (subject TEXT PRIMARY KEY, rule TEXT NOT NULL) STRICT;
 `;
 
-/** The registry over an open database, which stays the caller's to close. */
-export function embeddedRegistry(database: DatabaseSync): EmbeddedRegistry {
+/**
+ * The registry over an open database, which stays the caller's to close. `compatibility` is the rule for
+ * subjects that have none of their own.
+ */
+export function embeddedRegistry(
+  database: DatabaseSync,
+  compatibility: Compatibility = 'BACKWARD',
+): EmbeddedRegistry {
   database.exec(TABLES);
   const statements = prepare(database);
   const known = new Map<number, AvroSchema>();
@@ -61,7 +67,7 @@ export function embeddedRegistry(database: DatabaseSync): EmbeddedRegistry {
 
   function requireReadable(subject: string, schema: AvroSchema): void {
     const last = statements.last.get(subject);
-    const free = statements.rule.get(subject)?.['rule'] === 'NONE';
+    const free = (statements.rule.get(subject)?.['rule'] ?? compatibility) === 'NONE';
     // Compared with itself where there is no other: it must be Avro in any case.
     const written =
       last === undefined || free ? schema : (JSON.parse(String(last['schema'])) as AvroSchema);

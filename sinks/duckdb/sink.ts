@@ -2,11 +2,13 @@ import { availableParallelism } from 'node:os';
 import type { Offset, RecordBatch, TopicName, TopicPartition } from '../../broker/broker.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import type { TableShape } from '../../schemas/envelope.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
 import { changeText } from '../evolution.ts';
 import type { ParkedTable, PartitionStart, Sink, Written } from '../sink.ts';
 import { Targets, type TargetOptions } from '../target.ts';
 import { interruption } from './interruption.ts';
+import { pendingChange, type PendingChange } from './pending.ts';
 import { query, type QueryOptions, type QueryResult } from './query.ts';
 import { DuckdbSession, type Settings } from './session.ts';
 import { Writer } from './writer.ts';
@@ -50,6 +52,8 @@ export function duckdbSink(options: DuckdbOptions, parts: DuckdbSinkParts): Duck
 /** For querying a file that no process has open for writing. */
 export interface DuckdbReader extends AsyncDisposable {
   query(sql: string, options?: QueryOptions): Promise<QueryResult>;
+  /** What the next rows of a table will do to its columns; null if the file has no such table. */
+  pending(options: TargetOptions, shape: TableShape): Promise<PendingChange | null>;
 }
 
 /** Throws `SINK_IN_USE` if a process writes to it, `SINK_UNREADABLE` if there is none. */
@@ -57,6 +61,7 @@ export async function openDuckdbReadOnly(path: string): Promise<DuckdbReader> {
   const session = await DuckdbSession.open(path, 'read-only');
   return {
     query: (sql, options) => query(session, sql, options),
+    pending: (options, shape) => pendingChange(session, options, shape),
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
 }

@@ -1,0 +1,93 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { poll, Shell, stopped } from '../tests/support/shell.ts';
+
+const shell = new Shell();
+
+const parkedCodes = async (): Promise<string[]> => {
+  const { parked } = await shell.json<{ parked: { code: string }[] }>('status');
+  return parked.map(({ code }) => code);
+};
+
+/** Sets a line of the sink in the configuration. */
+function configureSink(line: string): void {
+  const file = join(shell.folder, 'millrace.yaml');
+  const text = readFileSync(file, 'utf8').replace(/\n {4}evolution: .*/, '');
+  writeFileSync(file, text.replace('    path: ./shop.duckdb', `$&\n    ${line}`));
+}
+
+test('a change that the policy refuses is planned, parks one table, and is resolved', async () => {
+  shell.configured();
+  configureSink('evolution: freeze');
+  const first = shell.run();
+  const counts = `SELECT (SELECT count(*) FROM public.customers)::INT,
+    (SELECT count(*) FROM public.lines)::INT`;
+  await expect.poll(() => shell.rowsSoon(counts), poll).toEqual([[500, 700]]);
+  expect(await first.stop()).toEqual(stopped);
+
+  await shell.database.query('ALTER TABLE customers ADD COLUMN tier text');
+  const planned = await shell.millrace('plan');
+  expect(planned.out).toContain(
+    'duckdb public.customers: refused with SINK_CHANGE_REFUSED: the policy freeze refuses to add column tier VARCHAR',
+  );
+  configureSink('evolution: evolve');
+  expect((await shell.millrace('plan')).out).toContain(
+    'duckdb public.customers: add column tier VARCHAR',
+  );
+  configureSink('evolution: freeze');
+
+  const second = shell.run();
+  await second.url;
+  await shell.database.query(`UPDATE customers SET tier = 'gold' WHERE id <= 10;
+    INSERT INTO "order lines" VALUES (999, 1, 1)`);
+  await expect.poll(parkedCodes, poll).toEqual(['SINK_CHANGE_REFUSED']);
+  await expect.poll(() => shell.rowsSoon(counts), poll).toEqual([[500, 701]]);
+  await expect.poll(async () => (await second.get('/readyz')).status, poll).toBe(200);
+  expect((await second.get('/readyz')).body).toContain('duckdb has parked public.customers');
+  const status = (await shell.millrace('status')).out;
+  expect(status).toContain('public.customers is parked in duckdb');
+  expect(status).toContain('then: millrace tables resume public.customers');
+  const resumed = await shell.millrace('tables', 'resume', 'public.customers');
+  expect(resumed).toMatchObject({ code: 0, err: '' });
+  await expect.poll(parkedCodes, poll).toEqual(['SINK_CHANGE_REFUSED']);
+  expect(await second.stop()).toEqual(stopped);
+
+  expect((await shell.millrace('tables')).out).toMatch(
+    /public\.customers +parked +duckdb +10 +SINK_CHANGE_REFUSED/,
+  );
+  configureSink('evolution: evolve');
+  expect(await shell.millrace('tables', 'resume', 'public.customers')).toMatchObject({ code: 0 });
+  expect(await shell.json('status')).toMatchObject({ running: false, parked: [] });
+  const third = shell.run();
+  const gold = `SELECT count(*)::INT, count(tier)::INT FROM public.customers`;
+  await expect.poll(() => shell.rowsSoon(gold), poll).toEqual([[500, 10]]);
+  expect(await shell.json('status')).toMatchObject({ running: true, parked: [] });
+
+  const rebuilt = await shell.millrace('tables', 'rebuild', 'public.customers');
+  expect(rebuilt).toMatchObject({ code: 0, err: '' });
+  await expect.poll(() => shell.rowsSoon(gold), poll).toEqual([[500, 10]]);
+  const unknown = await shell.millrace('tables', 'rebuild', 'public.nobody');
+  expect(unknown).toMatchObject({ code: 2 });
+  expect(unknown.err).toContain('public.customers, public.order lines');
+  expect(await third.stop()).toEqual(stopped);
+});
+
+test('a type that nothing converts parks one table, and a rebuild stops at the same place', async () => {
+  shell.configured();
+  const running = shell.run();
+  await running.url;
+  const count = 'SELECT count(*)::INT FROM public.customers';
+  await expect.poll(() => shell.rowsSoon(count), poll).toEqual([[500]]);
+  await shell.database.query(`ALTER TABLE customers ALTER name TYPE bytea USING name::bytea;
+    UPDATE customers SET id = id WHERE id = 1`);
+  await expect.poll(parkedCodes, poll).toEqual(['SINK_TABLE_CONFLICT']);
+  await shell.database.query('INSERT INTO "order lines" VALUES (999, 1, 1)');
+  await expect
+    .poll(() => shell.rowsSoon('SELECT count(*)::INT FROM public.lines'), poll)
+    .toEqual([[701]]);
+  await shell.millrace('tables', 'rebuild', 'public.customers');
+  await expect.poll(parkedCodes, poll).toEqual(['SINK_TABLE_CONFLICT']);
+  expect(await shell.rows(count)).toEqual([[500]]);
+  expect(await running.stop()).toEqual(stopped);
+});
