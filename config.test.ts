@@ -55,6 +55,12 @@ describe('a valid file', () => {
         slotPolicy: 'warn',
         slotWarnBytes: 4 * 1024 ** 3,
         tombstones: true,
+        decimalHandling: 'precise',
+        timePrecision: 'adaptive',
+        intervalHandling: 'numeric',
+        hstoreHandling: 'json',
+        binaryHandling: 'bytes',
+        nameAdjustment: 'avro',
       },
       sinks: [
         {
@@ -120,7 +126,7 @@ millrace.yaml:11:1: unknown option \`drainTimeOut\`
 millrace.yaml:5:3: unknown option \`tabels\`
  5 |   tabels: [public.customers, public.orders]
    |   ^^^^^^
-     expected one of: kind, url, host, port, user, password, database, sslmode, tables, slot, publication, heartbeatInterval, slotWarnBytes, slotPolicy, tombstones
+     expected one of: kind, url, host, port, user, password, database, sslmode, tables, slot, publication, heartbeatInterval, slotWarnBytes, slotPolicy, tombstones, decimalHandling, timePrecision, intervalHandling, hstoreHandling, binaryHandling, nameAdjustment
      did you mean \`tables\`?`);
   });
 

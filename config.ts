@@ -1,14 +1,11 @@
 import { z } from 'zod';
 import { ConfigDocument } from './config/document.ts';
+import { duckdbSink } from './config/duckdb-sink.ts';
+import { group } from './config/group.ts';
 import { describeIssue, type OptionTree } from './config/issues.ts';
 import { type Mistake, raise } from './config/mistakes.ts';
-import { duration, durationOrNever, flag, oneOf, size, text, whole } from './config/units.ts';
-
-const group = <Shape extends z.ZodRawShape>(shape: Shape) =>
-  z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'invalid_type' ? 'options, each on a line of its own' : undefined,
-  });
+import { postgresSource } from './config/postgres-source.ts';
+import { duration, durationOrNever, flag, oneOf, text, whole } from './config/units.ts';
 
 /**
  * The one description of millrace.yaml. `--help`, `init`'s comments, docs/configuration.md and every
@@ -20,127 +17,6 @@ const embeddedBroker = group({
   fsync: flag()
     .prefault(true)
     .describe('Wait for the disk at each publish. Off, a power cut may lose the newest changes.'),
-});
-
-const postgresSource = group({
-  kind: z.literal('postgres').describe('Snapshot and logical replication of a Postgres database.'),
-  url: text('a URL such as postgres://user:password@host:5432/database')
-    .optional()
-    .describe('Connection URL. What it leaves out comes from the PG* variables.'),
-  host: text('a host, or the folder of a Unix socket')
-    .optional()
-    .describe('Over `url`; else PGHOST.'),
-  port: whole(1, 65_535).optional().describe('Over `url`; else PGPORT, else 5432.'),
-  user: text('a user').optional().describe('Over `url`; else PGUSER.'),
-  password: text('a password')
-    .optional()
-    .describe('Over `url`; else PGPASSWORD. Keep it out of the file: ${NAME}.'),
-  database: text('a database').optional().describe('Over `url`; else PGDATABASE.'),
-  sslmode: oneOf(['disable', 'prefer', 'require', 'verify-ca', 'verify-full'])
-    .optional()
-    .describe('As libpq; over `url`; else PGSSLMODE, else prefer.'),
-  tables: z
-    .array(
-      text('a table such as public.orders').regex(
-        /^[^.]+\..+$/,
-        'schema.table, such as public.orders',
-      ),
-      { error: 'a list such as [public.orders]' },
-    )
-    .min(1, 'at least one table, such as [public.orders]')
-    .describe('Tables to capture, each with its schema; `*` stands for any characters.'),
-  slot: text('the name of a replication slot')
-    .regex(/^[a-z0-9_]{1,63}$/, 'lower-case letters, digits and underscores, at most 63')
-    .optional()
-    .describe('Replication slot; `millrace_<pipeline>` if not given. Created when missing.'),
-  publication: text('the name of a publication')
-    .optional()
-    .describe('Publication; `millrace_<pipeline>` if not given. Created when missing.'),
-  heartbeatInterval: duration()
-    .prefault('10s')
-    .describe(
-      'How often a logical message moves the slot on while only others write; 0s for never.',
-    ),
-  slotWarnBytes: size()
-    .prefault('4GiB')
-    .describe('WAL kept for the slot from which it counts as at risk; 0B for never.'),
-  slotPolicy: oneOf(['warn', 'stop'])
-    .prefault('warn')
-    .describe('What a slot at risk does: `warn` in the log, or `stop` the pipeline.'),
-  tombstones: flag()
-    .prefault(true)
-    .describe('Follow each delete on the raw topic by a null value, as Debezium does.'),
-});
-
-const policies = ['evolve', 'additive', 'freeze', 'stop'] as const;
-
-const allowed = (what: string) =>
-  flag().optional().describe(`Whether ${what}; by the \`evolution\` if not given.`);
-
-const allow = group({
-  add: allowed('a new column may be added'),
-  drop: allowed('a column may go in the source; it stays in the sink'),
-  widen: allowed('the type of a column may become a wider one'),
-  rename: allowed(
-    'a column may get another name; it is added under the new one, the old one stays',
-  ),
-}).describe('What differs from `evolution` for single kinds of change.');
-
-const sinkTable = group({
-  mode: oneOf(['merge', 'append'])
-    .optional()
-    .describe(
-      "`merge` keeps the newest row per key, `append` every change; the sink's if not given.",
-    ),
-  delete: oneOf(['hard', 'soft'])
-    .optional()
-    .describe(
-      "What a delete does in `merge`: remove the row, or mark it; the sink's if not given.",
-    ),
-  name: text('a table name')
-    .optional()
-    .describe('Name in the sink, `table` or `schema.table`; as in the source if not given.'),
-  evolution: oneOf(policies)
-    .optional()
-    .describe("What is done about changed columns; the sink's, `allow` included, if not given."),
-  allow: allow.optional(),
-});
-
-const duckdbSink = group({
-  kind: z.literal('duckdb').describe('Tables in a DuckDB file.'),
-  name: text('a name')
-    .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'lower-case letters, digits, - and _, at most 63')
-    .prefault('duckdb')
-    .describe('Name of the sink in groups, metrics and `status`; must be its own.'),
-  path: text('a file').describe('The DuckDB file. Created when missing.'),
-  mode: oneOf(['merge', 'append'])
-    .prefault('merge')
-    .describe('`merge` keeps the newest row per key, `append` every change.'),
-  delete: oneOf(['hard', 'soft'])
-    .prefault('hard')
-    .describe('What a delete does in `merge`: remove the row, or set its `_deleted`.'),
-  tables: z
-    .record(z.string(), sinkTable, { error: 'tables by name, such as public.orders: {…}' })
-    .prefault({})
-    .describe('What differs for single tables, by their name in the source.'),
-  evolution: oneOf(policies)
-    .prefault('evolve')
-    .describe(
-      'What is done about changed columns: `evolve` follows, `additive` only adds, `freeze` parks the table, `stop` ends the pipeline.',
-    ),
-  allow: allow.prefault({}),
-  batchBytesMax: size()
-    .prefault('32MiB')
-    .describe('Bytes of records in one transaction of the sink, at most.'),
-  batchRowsMax: whole(1, 100_000_000)
-    .prefault(100_000)
-    .describe('Records in one transaction of the sink, at most.'),
-  memoryLimit: size()
-    .prefault('256MiB')
-    .describe('Memory of DuckDB itself, at most; what does not fit is spilled to disk.'),
-  threads: whole(1, 256)
-    .optional()
-    .describe('Threads of DuckDB; as many as the machine has, at most 4, if not given.'),
 });
 
 const topics = group({

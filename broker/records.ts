@@ -124,13 +124,13 @@ export class RecordWriter {
     if (value !== null) out.raw(value);
   }
 
-  /** Copies the headers of the record a cursor stands on, but for those of one name. */
-  headersLike(cursor: RecordCursor, except: Uint8Array): void {
+  /** Copies the headers of the record a cursor stands on, but for those of some names. */
+  headersLike(cursor: RecordCursor, ...except: readonly Uint8Array[]): void {
     const { bytes, end } = cursor;
     for (let at = cursor.valueStart + Math.max(cursor.valueLength, 0); at < end;) {
       const nameEnd = at + 2 + bytes.readUInt16LE(at);
       const next = nameEnd + 4 + Math.max(bytes.readInt32LE(nameEnd), 0);
-      if (!isHeaderName(bytes, at, except)) {
+      if (!except.some((name) => isHeaderName(bytes, at, name))) {
         this.out.raw(bytes, at, next);
         this.#headers++;
       }

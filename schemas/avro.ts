@@ -69,13 +69,40 @@ export interface AvroField {
   readonly 'millrace.column'?: string;
 }
 
-/** A name that Avro allows: other characters, and a leading digit, become `_` (Debezium's `avro` adjustment). */
-export function avroName(name: string): string {
-  const adjusted = name.replaceAll(/[^A-Za-z0-9_]/g, '_');
-  return /^[0-9]/.test(adjusted) ? `_${adjusted}` : adjusted;
+/**
+ * How names of the source become names that Avro allows. `avro`: other characters, and a leading digit,
+ * become `_`. `avro_unicode`: they and `_` itself become `_uXXXX`, so that no two names become one.
+ * `none`: they are left, and a name that Avro does not allow is refused where it is registered.
+ */
+export type NameAdjustment = 'none' | 'avro' | 'avro_unicode';
+
+export function avroName(name: string, adjustment: NameAdjustment = 'avro'): string {
+  switch (adjustment) {
+    case 'none':
+      return name;
+    case 'avro_unicode':
+      return name.replaceAll(/[^A-Za-z0-9]|^[0-9]/g, (character) =>
+        Array.from({ length: character.length }, (_, at) => unicodeEscape(character, at)).join(''),
+      );
+    case 'avro': {
+      const adjusted = name.replaceAll(/[^A-Za-z0-9_]/g, '_');
+      return /^[0-9]/.test(adjusted) ? `_${adjusted}` : adjusted;
+    }
+  }
+}
+
+function unicodeEscape(text: string, at: number): string {
+  return `_u${text.charCodeAt(at).toString(16).padStart(4, '0')}`;
+}
+
+export function isAvroName(name: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
 }
 
 /** The same for a dotted name, part by part. */
-export function avroFullName(name: string): string {
-  return name.split('.').map(avroName).join('.');
+export function avroFullName(name: string, adjustment: NameAdjustment = 'avro'): string {
+  return name
+    .split('.')
+    .map((part) => avroName(part, adjustment))
+    .join('.');
 }

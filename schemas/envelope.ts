@@ -6,6 +6,7 @@ import {
   type AvroNamed,
   type AvroPrimitive,
   type AvroSchema,
+  type NameAdjustment,
 } from './avro.ts';
 import { avroOf, type SemanticType } from './semantic.ts';
 
@@ -16,6 +17,8 @@ export interface TableShape {
   readonly columns: readonly ColumnShape[];
   /** Names of the key columns in key order; empty for a table without a key. */
   readonly key: readonly string[];
+  /** Default `avro`. */
+  readonly names?: NameAdjustment;
 }
 
 export interface ColumnShape {
@@ -86,11 +89,11 @@ const transactionBlock: AvroNamed = {
 
 /** The value schema: Debezium's envelope, version 2. `after` refers to the `Value` that `before` defines. */
 export function envelopeSchema(table: TableShape, source: AvroNamed): AvroNamed {
-  const namespace = avroFullName(table.topic);
+  const namespace = avroFullName(table.topic, table.names);
   const value: AvroNamed = {
     type: 'record',
     name: 'Value',
-    fields: columnFields(table.columns),
+    fields: columnFields(table.columns, table.names),
     'connect.name': `${namespace}.Value`,
   };
   return {
@@ -115,7 +118,7 @@ export function envelopeSchema(table: TableShape, source: AvroNamed): AvroNamed 
 /** The key schema; null for a table without a key. */
 export function keySchema(table: TableShape): AvroNamed | null {
   if (table.key.length === 0) return null;
-  const namespace = avroFullName(table.topic);
+  const namespace = avroFullName(table.topic, table.names);
   const columns = table.key.map((name) => {
     const column = table.columns.find((candidate) => candidate.name === name);
     if (column === undefined)
@@ -126,7 +129,7 @@ export function keySchema(table: TableShape): AvroNamed | null {
     type: 'record',
     name: 'Key',
     namespace,
-    fields: columnFields(columns),
+    fields: columnFields(columns, table.names),
     'connect.name': `${namespace}.Key`,
   };
 }
@@ -135,7 +138,7 @@ export function keySchema(table: TableShape): AvroNamed | null {
  * Avro defines a named type at its first use and refers to it by name after that, so the second
  * column of such a type must name it.
  */
-function columnFields(columns: readonly ColumnShape[]): AvroField[] {
+function columnFields(columns: readonly ColumnShape[], names?: NameAdjustment): AvroField[] {
   const defined = new Set<string>();
   const once = (schema: AvroSchema): AvroSchema => {
     if (typeof schema === 'string') return schema;
@@ -149,7 +152,7 @@ function columnFields(columns: readonly ColumnShape[]): AvroField[] {
   };
   return columns.map((column): AvroField => {
     const type = once(avroOf(column.type));
-    const name = avroName(column.name);
+    const name = avroName(column.name, names);
     const alias = name === column.name ? {} : { 'millrace.column': column.name };
     const { default: value } = column;
     if (value !== undefined) {

@@ -15,18 +15,31 @@ export type SemanticType =
   /** Scale and unscaled bytes in every value. */
   | { readonly kind: 'variable-decimal' }
   /** Days since 1970. */
-  | { readonly kind: 'date' }
+  | { readonly kind: 'date'; readonly name?: TimeNames }
   /** Since midnight. */
-  | { readonly kind: 'time'; readonly unit: TimeUnit }
+  | { readonly kind: 'time'; readonly unit: TimeUnit; readonly name?: TimeNames }
   /** Since 1970 without a zone. */
-  | { readonly kind: 'timestamp'; readonly unit: TimeUnit }
-  /** ISO 8601 text in UTC. */
-  | { readonly kind: 'zoned-timestamp' }
-  | { readonly kind: 'uuid' | 'json' }
+  | { readonly kind: 'timestamp'; readonly unit: TimeUnit; readonly name?: TimeNames }
+  /** ISO 8601 text in UTC, but for `zoned-time`, whose text has an offset of its own. */
+  | { readonly kind: 'zoned-timestamp' | 'zoned-time' | 'iso-date' | 'iso-time' | 'iso-timestamp' }
+  /** `P1Y2M3DT4H5M6.7S`. */
+  | { readonly kind: 'interval' }
+  /** The same as microseconds, with months of 30.4375 days. */
+  | { readonly kind: 'micro-duration' }
+  | { readonly kind: 'uuid' | 'json' | 'xml' | 'ltree' | 'tsvector' }
   | { readonly kind: 'enum'; readonly allowed: readonly string[] }
+  /** The first bit is the highest of the last byte; `length` bits, or up to that many. */
+  | { readonly kind: 'bits'; readonly length: number }
+  /** Well-known binary, and for a point its coordinates. */
+  | { readonly kind: 'point' | 'geometry' }
+  /** Text to text or null. */
+  | { readonly kind: 'map' }
   | { readonly kind: 'array'; readonly items: SemanticType };
 
 export type TimeUnit = 'ms' | 'us' | 'ns';
+
+/** Under whose names numbers of time travel; Debezium's if it is not said. */
+export type TimeNames = 'connect';
 
 const named = (type: AvroAnnotated['type'], name: string): AvroAnnotated => ({
   type,
@@ -34,6 +47,10 @@ const named = (type: AvroAnnotated['type'], name: string): AvroAnnotated => ({
   'connect.name': name,
 });
 
+const MICRO_DURATION = 'io.debezium.time.MicroDuration';
+const BITS = 'io.debezium.data.Bits';
+/** JSON array of the labels, where one has a comma and `allowed` cannot tell. Ours, ignored by others. */
+const LABELS = 'millrace.allowed';
 const DECIMAL = 'org.apache.kafka.connect.data.Decimal';
 const VARIABLE_DECIMAL = 'io.debezium.data.VariableScaleDecimal';
 const ENUM = 'io.debezium.data.Enum';
@@ -48,6 +65,28 @@ const TIMESTAMPS = {
   ns: 'io.debezium.time.NanoTimestamp',
 };
 
+/** Kafka Connect's own, which know milliseconds only. */
+const CONNECT_TIMES = {
+  date: ['int', 'org.apache.kafka.connect.data.Date', 'date'],
+  time: ['int', 'org.apache.kafka.connect.data.Time', 'time-millis'],
+  timestamp: ['long', 'org.apache.kafka.connect.data.Timestamp', 'timestamp-millis'],
+} as const;
+
+/** Text under a name. */
+const TEXTS = {
+  'zoned-timestamp': 'io.debezium.time.ZonedTimestamp',
+  'zoned-time': 'io.debezium.time.ZonedTime',
+  'iso-date': 'io.debezium.time.IsoDate',
+  'iso-time': 'io.debezium.time.IsoTime',
+  'iso-timestamp': 'io.debezium.time.IsoTimestamp',
+  interval: 'io.debezium.time.Interval',
+  uuid: 'io.debezium.data.Uuid',
+  json: 'io.debezium.data.Json',
+  xml: 'io.debezium.data.Xml',
+  ltree: 'io.debezium.data.Ltree',
+  tsvector: 'io.debezium.data.Tsvector',
+} as const;
+
 const variableDecimal: AvroNamed = {
   type: 'record',
   name: 'VariableScaleDecimal',
@@ -59,6 +98,37 @@ const variableDecimal: AvroNamed = {
   'connect.doc': 'Variable scaled decimal',
   'connect.version': 1,
   'connect.name': VARIABLE_DECIMAL,
+};
+
+const optional = (type: AvroSchema): AvroSchema => ['null', type];
+
+const point: AvroNamed = {
+  type: 'record',
+  name: 'Point',
+  namespace: 'io.debezium.data.geometry',
+  fields: [
+    { name: 'x', type: 'double' },
+    { name: 'y', type: 'double' },
+    { name: 'wkb', type: optional('bytes'), default: null },
+    { name: 'srid', type: optional('int'), default: null },
+  ],
+  'connect.doc': 'Geometry (POINT)',
+  'connect.version': 1,
+  'connect.name': 'io.debezium.data.geometry.Point',
+};
+
+const geometry: AvroNamed = {
+  type: 'record',
+  name: 'Geometry',
+  namespace: 'io.debezium.data.geometry',
+  fields: [
+    { name: 'wkb', type: 'bytes' },
+    { name: 'srid', type: optional('int'), default: null },
+    { name: 'extensions', type: optional({ type: 'map', values: 'string' }), default: null },
+  ],
+  'connect.doc': 'Geometry',
+  'connect.version': 2,
+  'connect.name': 'io.debezium.data.geometry.Geometry',
 };
 
 /** The Avro form of a semantic type, as Debezium's connectors write it through Confluent's converter. */
@@ -85,27 +155,55 @@ export function avroOf(type: SemanticType): AvroSchema {
     case 'variable-decimal':
       return variableDecimal;
     case 'date':
-      return named('int', 'io.debezium.time.Date');
+      return type.name === 'connect' ? connectTime('date') : named('int', 'io.debezium.time.Date');
     case 'time':
-      return named(type.unit === 'ms' ? 'int' : 'long', TIMES[type.unit]);
+      return type.name === 'connect'
+        ? connectTime('time')
+        : named(type.unit === 'ms' ? 'int' : 'long', TIMES[type.unit]);
     case 'timestamp':
-      return named('long', TIMESTAMPS[type.unit]);
+      return type.name === 'connect'
+        ? connectTime('timestamp')
+        : named('long', TIMESTAMPS[type.unit]);
     case 'zoned-timestamp':
-      return named('string', 'io.debezium.time.ZonedTimestamp');
+    case 'zoned-time':
+    case 'iso-date':
+    case 'iso-time':
+    case 'iso-timestamp':
+    case 'interval':
     case 'uuid':
-      return named('string', 'io.debezium.data.Uuid');
     case 'json':
-      return named('string', 'io.debezium.data.Json');
+    case 'xml':
+    case 'ltree':
+    case 'tsvector':
+      return named('string', TEXTS[type.kind]);
+    case 'micro-duration':
+      return named('long', MICRO_DURATION);
     case 'enum':
       return {
-        type: 'string',
-        'connect.version': 1,
-        'connect.parameters': { allowed: type.allowed.join(',') },
-        'connect.name': ENUM,
+        ...named('string', ENUM),
+        'connect.parameters': {
+          allowed: type.allowed.join(','),
+          ...(type.allowed.some((label) => label.includes(','))
+            ? { [LABELS]: JSON.stringify(type.allowed) }
+            : {}),
+        },
       };
+    case 'bits':
+      return { ...named('bytes', BITS), 'connect.parameters': { length: String(type.length) } };
+    case 'point':
+      return point;
+    case 'geometry':
+      return geometry;
+    case 'map':
+      return { type: 'map', values: ['null', 'string'] };
     case 'array':
       return { type: 'array', items: ['null', avroOf(type.items)] };
   }
+}
+
+function connectTime(kind: keyof typeof CONNECT_TIMES): AvroSchema {
+  const [type, name, logicalType] = CONNECT_TIMES[kind];
+  return { ...named(type, name), logicalType };
 }
 
 function decimalAvro(precision: number | null, scale: number): AvroSchema {
@@ -137,9 +235,15 @@ const PRIMITIVES: Readonly<Record<string, SemanticType>> = {
 const NAMED: Readonly<Record<string, SemanticType>> = {
   [VARIABLE_DECIMAL]: { kind: 'variable-decimal' },
   'io.debezium.time.Date': { kind: 'date' },
-  'io.debezium.time.ZonedTimestamp': { kind: 'zoned-timestamp' },
-  'io.debezium.data.Uuid': { kind: 'uuid' },
-  'io.debezium.data.Json': { kind: 'json' },
+  [MICRO_DURATION]: { kind: 'micro-duration' },
+  'io.debezium.data.geometry.Point': { kind: 'point' },
+  'io.debezium.data.geometry.Geometry': { kind: 'geometry' },
+  [CONNECT_TIMES.date[1]]: { kind: 'date', name: 'connect' },
+  [CONNECT_TIMES.time[1]]: { kind: 'time', unit: 'ms', name: 'connect' },
+  [CONNECT_TIMES.timestamp[1]]: { kind: 'timestamp', unit: 'ms', name: 'connect' },
+  ...Object.fromEntries(
+    (Object.keys(TEXTS) as (keyof typeof TEXTS)[]).map((kind) => [TEXTS[kind], { kind }]),
+  ),
   ...Object.fromEntries(
     (['ms', 'us', 'ns'] as const).flatMap((unit) => [
       [TIMES[unit], { kind: 'time', unit }],
@@ -161,16 +265,26 @@ export function semanticOf(schema: AvroSchema): SemanticType | null {
       scale: schema.scale ?? 0,
     };
   }
-  if (name === ENUM) {
-    return { kind: 'enum', allowed: schema['connect.parameters']?.['allowed']?.split(',') ?? [] };
-  }
+  const parameters = schema['connect.parameters'];
+  if (name === ENUM) return { kind: 'enum', allowed: labelsOf(parameters) };
+  if (name === BITS) return { kind: 'bits', length: Number(parameters?.['length'] ?? 0) };
   if (name !== undefined && NAMED[name] !== undefined) return NAMED[name];
   if (schema.type === 'array') {
     const items = semanticOf(nonNull(schema.items));
     return items === null ? null : { kind: 'array', items };
   }
+  if (schema.type === 'map') {
+    const [first, second] = isUnion(schema.values) ? schema.values : [];
+    return first === 'null' && second === 'string' ? { kind: 'map' } : null;
+  }
   if (schema.type === 'int' && schema['connect.type'] === 'int16') return { kind: 'int16' };
   return PRIMITIVES[schema.type] ?? null;
+}
+
+function labelsOf(parameters: Readonly<Record<string, string>> | undefined): readonly string[] {
+  const exact = parameters?.[LABELS];
+  if (exact !== undefined) return JSON.parse(exact) as string[];
+  return parameters?.['allowed']?.split(',') ?? [];
 }
 
 /** The one branch of an optional union that is not null; the schema itself if it is no union. */

@@ -65,6 +65,12 @@ const MESSAGE = 'm'.charCodeAt(0);
 /** Header with the JSON array of the names of the columns that were not sent. */
 export const UNCHANGED = 'millrace.unchanged';
 
+/** Header with what a record's types cannot say: image or key, then column, then the source's own text. */
+export const EXACT = 'millrace.exact';
+
+/** Column and the source's own text of its value. */
+export type ExactTexts = Readonly<Record<string, string>>;
+
 /** The id of the schema that a record's key or value was written with. Throws `RECORD_MALFORMED`. */
 export function schemaIdOf(
   { bytes, keyStart, keyLength, valueStart, valueLength, delta }: RecordCursor,
@@ -208,4 +214,16 @@ class Gatherer {
 export function unchangedColumns(cursor: RecordCursor): readonly string[] {
   const header = cursor.header(UNCHANGED);
   return header ? (JSON.parse(header.toString('utf8')) as string[]) : [];
+}
+
+/** The values of an image, or of the key, that its types could not say; null if they say all. */
+export function exactTexts(
+  cursor: RecordCursor,
+  image: 'key' | 'before' | 'after',
+): ExactTexts | null {
+  if (cursor.headerCount === 0) return null;
+  const header = cursor.header(EXACT);
+  if (!header) return null;
+  const texts = JSON.parse(header.toString('utf8')) as Partial<Record<typeof image, ExactTexts>>;
+  return texts[image] ?? null;
 }

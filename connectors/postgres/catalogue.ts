@@ -33,6 +33,8 @@ interface TableRow {
     type_name: string;
     not_null: boolean;
     generated: boolean;
+    dimensions: number;
+    default: string | null;
   }[];
   key: string[] | null;
   key_deferrable: boolean | null;
@@ -51,7 +53,9 @@ const TABLES = `
     (SELECT coalesce(json_agg(json_build_object(
         'name', a.attname, 'type', a.atttypid::int8, 'modifier', a.atttypmod,
         'type_name', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull,
-        'generated', a.attgenerated <> '') ORDER BY a.attnum), '[]')
+        'generated', a.attgenerated <> '', 'dimensions', a.attndims,
+        'default', (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d
+          WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = '')) ORDER BY a.attnum), '[]')
       FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
     (SELECT json_agg(a.attname ORDER BY k.place)
       FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place), pg_attribute a
@@ -105,8 +109,10 @@ async function resolve(connection: Connection, rows: TableRow[]): Promise<Catalo
         type: resolveType(types, column.type, {
           modifier: column.modifier,
           name: column.type_name,
+          dimensions: column.dimensions,
         }),
         optional: !column.not_null,
+        default: column.default,
       }));
     return {
       table: {
@@ -144,6 +150,11 @@ interface TypeRow {
   /** Of an array: what it holds. 0 for others. */
   element: number;
   labels: string[] | null;
+  /** Of a range: what it is a range of; of a multirange: its range. 0 for others. */
+  subtype: number;
+  range: number;
+  /** Of a composite type: its columns. */
+  fields: { type: number; modifier: number; name: string }[] | null;
 }
 
 /** The types named and all that they are made of. */
@@ -155,24 +166,36 @@ async function typesOf(
     `WITH RECURSIVE needed(oid) AS (
        SELECT unnest($1::oid[])
        UNION SELECT part.oid FROM needed JOIN pg_type t ON t.oid = needed.oid,
-         LATERAL (VALUES (t.typbasetype), (CASE WHEN t.typcategory = 'A' THEN t.typelem END)) part(oid)
+         LATERAL (SELECT * FROM (VALUES (t.typbasetype), (CASE WHEN t.typcategory = 'A' THEN t.typelem END)) v
+           UNION ALL SELECT unnest(ARRAY[r.rngtypid, r.rngsubtype]) FROM pg_range r
+             WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+           UNION ALL SELECT a.atttypid FROM pg_attribute a
+             WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) part(oid)
        WHERE part.oid <> 0)
      SELECT t.oid, t.typbasetype AS base, t.typtypmod AS base_modifier,
        CASE WHEN t.typbasetype <> 0 THEN format_type(t.typbasetype, t.typtypmod) END AS base_name,
        CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END AS element,
-       (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid) AS labels
+       (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid) AS labels,
+       coalesce((SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid), 0) AS subtype,
+       coalesce((SELECT r.rngtypid FROM pg_range r WHERE r.rngmultitypid = t.oid), 0) AS range,
+       (SELECT json_agg(json_build_object('type', a.atttypid::int8, 'modifier', a.atttypmod,
+           'name', format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum)
+         FROM pg_attribute a WHERE a.attrelid = t.typrelid AND t.typtype = 'c' AND a.attnum > 0
+           AND NOT a.attisdropped) AS fields
      FROM needed JOIN pg_type t ON t.oid = needed.oid`,
     [oids],
   );
   return new Map(rows.map((row) => [row.oid, row]));
 }
 
+interface NamedType {
+  readonly modifier: number;
+  readonly name: string;
+  readonly dimensions?: number;
+}
+
 /** Domains become what they are made of: the wire has nothing else of them. */
-function resolveType(
-  types: ReadonlyMap<number, TypeRow>,
-  oid: number,
-  as: { readonly modifier: number; readonly name: string },
-): PgType {
+function resolveType(types: ReadonlyMap<number, TypeRow>, oid: number, as: NamedType): PgType {
   const row = types.get(oid);
   if (row !== undefined && row.base !== 0) {
     return resolveType(types, row.base, {
@@ -180,7 +203,9 @@ function resolveType(
       name: row.base_name ?? as.name,
     });
   }
-  const element = row?.element ?? 0;
+  const { modifier, name } = as;
+  const part = (of: number): PgType => resolveType(types, of, { modifier: -1, name: '' });
+  const { element = 0, subtype = 0, range = 0, fields = null } = row ?? {};
   return {
     oid,
     ...as,
@@ -188,9 +213,9 @@ function resolveType(
     element:
       element === 0
         ? null
-        : resolveType(types, element, {
-            modifier: as.modifier,
-            name: as.name.replace(/\[\]$/, ''),
-          }),
+        : resolveType(types, element, { modifier, name: name.replace(/\[\]$/, '') }),
+    ...(subtype === 0 ? {} : { range: part(subtype) }),
+    ...(range === 0 ? {} : { multirange: part(range) }),
+    ...(fields === null ? {} : { fields: fields.map((of) => resolveType(types, of.type, of)) }),
   };
 }

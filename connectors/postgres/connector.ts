@@ -17,7 +17,7 @@ import { resolveOptions, type PostgresOptions, type ResolvedOptions } from './op
 import { preflight, type Preflight } from './preflight.ts';
 import { openSnapshot } from './snapshot-transaction.ts';
 import { SlotMonitor } from './slot-monitor.ts';
-import { isBinarySafe, StreamTables } from './stream-tables.ts';
+import { comesBinary, StreamTables } from './stream-tables.ts';
 import { tableShape } from './table-shape.ts';
 import { flushLsn, formatPosition, parsePosition, type WalPosition } from './wal-position.ts';
 import { WalStream } from './wal-stream.ts';
@@ -57,7 +57,7 @@ class PostgresConnector implements Connector {
     const lost =
       slot?.lost == null ? [] : [`the slot was invalidated (${slot.lost}): take a new snapshot`];
     return tables.map(({ table, generated }) => {
-      const { shape, notes } = tableShape(table, this.#options.prefix);
+      const { shape, notes } = tableShape(table, this.#options);
       const skipped = generated.map((name) => `${name}: generated, not captured`);
       const keyless = table.key.length === 0 ? ['no primary key: every change is appended'] : [];
       return {
@@ -170,7 +170,7 @@ class PostgresConnector implements Connector {
       told: (copies) => options.onCopies?.(copies),
     });
     await using copies = new CopyRunner({ settings, options, jobs }, signal);
-    const binary = !this.#textOnly && tables.every(isBinarySafe);
+    const binary = !this.#textOnly && tables.every(comesBinary);
     await using stream = new WalStream(connection, {
       options,
       after,

@@ -3,7 +3,7 @@ import type { ChangeEvent } from './change-event.ts';
 import type { TableEncoder } from './table-encoder.ts';
 import type { PgTable } from './table.ts';
 import { BINARY, TEXT, Tuple } from './tuple.ts';
-import { codecOf } from './types/codec-of.ts';
+import { isBinarySafe } from './types/codec-of.ts';
 import { int16At, int32At } from './types/type-codec.ts';
 import { MillraceError } from '../../errors.ts';
 
@@ -12,7 +12,7 @@ export function copySelect(table: PgTable): string {
   return table.columns
     .map(({ name, type }) => {
       const quoted = `"${name.replaceAll('"', '""')}"`;
-      if (codecOf(type).binarySafe) return quoted;
+      if (isBinarySafe(type)) return quoted;
       // As the stream prints it. A cast to text may differ (inet gains a mask), and a row of nulls is
       // not the null that IS NULL finds.
       return `CASE num_nulls(${quoted}) WHEN 0 THEN format('%s', ${quoted}) END`;
@@ -50,7 +50,7 @@ export class CopyDecoder {
     this.#encoder = encoder;
     this.#event = event;
     this.#kinds = Uint8Array.from(encoder.table.columns, ({ type }) =>
-      codecOf(type).binarySafe ? BINARY : TEXT,
+      isBinarySafe(type) ? BINARY : TEXT,
     );
   }
 

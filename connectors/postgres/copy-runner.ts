@@ -202,10 +202,15 @@ export class CopyRunner implements AsyncDisposable {
   }
 
   async #decoder(of: CataloguedTable, event: ChangeEvent): Promise<CopyDecoder> {
-    const { registry, prefix, partitions, tombstones, version } = this.#options;
+    const { registry, prefix, partitions, tombstones, version, modes, names } = this.#options;
     const { database } = this.#settings;
-    const context = { registry, prefix, partitions, tombstones, version, database };
-    const encoder = await openTableEncoder(of.table, { ...context, buffer: this.#buffer });
+    const form = { prefix, partitions, tombstones, version, modes, names };
+    const encoder = await openTableEncoder(of.table, {
+      ...form,
+      registry,
+      database,
+      buffer: this.#buffer,
+    });
     return new CopyDecoder(encoder, event);
   }
 

@@ -12,6 +12,7 @@ export function jsonOf(type: SemanticType, reader: ByteReader): string {
     case 'date':
     case 'time':
     case 'timestamp':
+    case 'micro-duration':
       return String(reader.bigint());
     case 'float32':
       return number(reader.float());
@@ -24,13 +25,27 @@ export function jsonOf(type: SemanticType, reader: ByteReader): string {
       return `{"scale":${scale},"value":"${reader.slice().toString('base64')}"}`;
     }
     case 'bytes':
+    case 'bits':
       return `"${reader.slice().toString('base64')}"`;
     case 'string':
     case 'zoned-timestamp':
     case 'uuid':
     case 'json':
     case 'enum':
+    case 'xml':
+    case 'ltree':
+    case 'tsvector':
+    case 'interval':
+    case 'zoned-time':
+    case 'iso-date':
+    case 'iso-time':
+    case 'iso-timestamp':
       return JSON.stringify(reader.string());
+    case 'point':
+    case 'geometry':
+    case 'map':
+      // Types without an order, and hstore as a map; no index, so no key, is made of them.
+      throw new Error(`${type.kind} is no type of a key`);
     case 'array':
       return `[${items(type.items, reader).join(',')}]`;
   }

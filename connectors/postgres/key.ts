@@ -1,13 +1,14 @@
 import { partitionOf } from '../../broker/partition.ts';
-import { avroName } from '../../schemas/avro.ts';
+import { avroName, type NameAdjustment } from '../../schemas/avro.ts';
 import { ByteReader } from '../../schemas/byte-reader.ts';
 import { ByteWriter } from '../../schemas/byte-writer.ts';
 import { WIRE_HEADER_BYTES, wireHeader } from '../../schemas/registry.ts';
 import { jsonOf } from './key-json.ts';
 import type { PgTable } from './table.ts';
 import { BINARY, NULL, UNCHANGED, type Tuple } from './tuple.ts';
-import { codecOf } from './types/codec-of.ts';
-import type { Cell, TypeCodec } from './types/type-codec.ts';
+import { codecsOf } from './types/codec-of.ts';
+import type { TypeModes } from './types/modes.ts';
+import { EXACTNESS, inexact, type Cell, type TypeCodec } from './types/type-codec.ts';
 import { MillraceError } from '../../errors.ts';
 
 /** The key of one row: the Confluent header and the key columns in key order. Filled anew per row. */
@@ -17,18 +18,27 @@ export class Key {
   readonly #indexes: readonly number[];
   readonly #codecs: readonly TypeCodec[];
   readonly #names: readonly string[];
+  readonly #adjustment: NameAdjustment;
   #at = 0;
+  /** Text of the key's values that their types cannot say; null if they say all. */
+  exact: Record<string, string> | null = null;
 
-  constructor(table: PgTable, schemaId: number) {
+  constructor(
+    table: PgTable,
+    schemaId: number,
+    { modes, names }: { readonly modes: TypeModes; readonly names: NameAdjustment },
+  ) {
     const columns = table.key.map((name) =>
       table.columns.findIndex((column) => column.name === name),
     );
     this.#indexes = columns;
     this.#names = table.key;
+    this.#adjustment = names;
+    const codecs = codecsOf(table, modes);
     this.#codecs = columns.map((index) => {
-      const column = table.columns[index];
-      if (column === undefined) throw new Error(`a key column of ${table.name} is no column of it`);
-      return codecOf(column.type).codec;
+      const chosen = codecs[index];
+      if (chosen === undefined) throw new Error(`a key column of ${table.name} is no column of it`);
+      return chosen.codec;
     });
     this.#out.raw(wireHeader(schemaId));
   }
@@ -55,6 +65,7 @@ export class Key {
     const out = this.#out;
     const cell = this.#cell;
     out.position = WIRE_HEADER_BYTES;
+    this.exact = null;
     for (let i = 0; i < this.#indexes.length; i++) {
       this.#at = i;
       const index = this.#indexes[i] as number;
@@ -70,7 +81,23 @@ export class Key {
       const codec = this.#codecs[i] as TypeCodec;
       if (kind === BINARY) codec.binary(cell, out);
       else codec.text(cell, out);
+      if (inexact.exactness !== EXACTNESS.exact) this.#tell();
     }
+  }
+
+  #tell(): void {
+    const { exactness, text } = inexact;
+    inexact.exactness = EXACTNESS.exact;
+    if (exactness !== EXACTNESS.uniquePlaceholder) {
+      throw new MillraceError(
+        'VALUE_UNSUPPORTED',
+        'A key has a value that others are written like.',
+        {
+          expected: 'in keys, arrays with their declared dimensions that count from 1',
+        },
+      );
+    }
+    this.exact = { ...this.exact, [this.column]: text };
   }
 
   /** Whether two rows have the very same bytes in all key columns; if not, the keys may still be equal. */
@@ -88,7 +115,7 @@ export class Key {
     const reader = new ByteReader(this.#out.written(), WIRE_HEADER_BYTES);
     const fields = this.#codecs.map(
       (codec, i) =>
-        `${JSON.stringify(avroName(this.#names[i] ?? ''))}:${jsonOf(codec.semantic, reader)}`,
+        `${JSON.stringify(avroName(this.#names[i] ?? '', this.#adjustment))}:${jsonOf(codec.semantic, reader)}`,
     );
     return Buffer.from(`{${fields.join(',')}}`);
   }

@@ -2,7 +2,17 @@ import type { MillraceError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
 import type { CopyProgress, SourceHealth } from '../connector.ts';
+import type { NameAdjustment } from '../../schemas/avro.ts';
 import type { SnapshotProgress } from './snapshot-progress.ts';
+import {
+  DEFAULT_MODES,
+  type BinaryMode,
+  type DecimalMode,
+  type HstoreMode,
+  type IntervalMode,
+  type TimeMode,
+  type TypeModes,
+} from './types/modes.ts';
 
 /** What a user may set. Everything but `tables`, `prefix` and the place of the server has a default. */
 export interface PostgresOptions {
@@ -28,6 +38,14 @@ export interface PostgresOptions {
   readonly partitions: number;
   /** A null value after each delete, as Debezium does. Default true. */
   readonly tombstones?: boolean;
+  /** How values travel, where there is a choice. Defaults: Debezium's. */
+  readonly decimalHandling?: DecimalMode;
+  readonly timePrecision?: TimeMode;
+  readonly intervalHandling?: IntervalMode;
+  readonly hstoreHandling?: HstoreMode;
+  readonly binaryHandling?: BinaryMode;
+  /** How names become names in schemas. Default `avro`: Avro allows no others. */
+  readonly nameAdjustment?: NameAdjustment;
   /** Version of Millrace, for the `source` block. */
   readonly version: string;
   /** A batch is delivered when it holds this much, or less when it is asked for earlier. Default 8 MiB. */
@@ -88,7 +106,10 @@ const defaults = {
 };
 
 export type ResolvedOptions = PostgresOptions &
-  Required<Pick<PostgresOptions, keyof typeof defaults | 'slot' | 'publication'>>;
+  Required<Pick<PostgresOptions, keyof typeof defaults | 'slot' | 'publication'>> & {
+    readonly modes: TypeModes;
+    readonly names: NameAdjustment;
+  };
 
 export function resolveOptions(options: PostgresOptions): ResolvedOptions {
   // A slot name may hold a-z, 0-9 and _ only, at most 63 of them (PostgreSQL, "Replication Slots").
@@ -99,5 +120,13 @@ export function resolveOptions(options: PostgresOptions): ResolvedOptions {
   const given = Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
   ) as unknown as PostgresOptions;
-  return { ...defaults, slot: own, publication: own, ...given };
+  const modes = {
+    decimal: given.decimalHandling ?? DEFAULT_MODES.decimal,
+    time: given.timePrecision ?? DEFAULT_MODES.time,
+    interval: given.intervalHandling ?? DEFAULT_MODES.interval,
+    hstore: given.hstoreHandling ?? DEFAULT_MODES.hstore,
+    binary: given.binaryHandling ?? DEFAULT_MODES.binary,
+  };
+  const names = given.nameAdjustment ?? 'avro';
+  return { ...defaults, slot: own, publication: own, ...given, modes, names };
 }

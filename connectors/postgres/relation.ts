@@ -24,6 +24,7 @@ export function tableOfRelation(relation: Relation, catalogue: PgTable | null): 
         name: column.name,
         type: typeOf(column, found?.type ?? null),
         optional: column.nullable || !required,
+        default: found?.type.oid === column.type ? (found.default ?? null) : null,
       };
     }),
     key,

@@ -1,18 +1,25 @@
 import { ByteWriter } from '../../schemas/byte-writer.ts';
 import type { SemanticType } from '../../schemas/semantic.ts';
-import type { PgColumn } from './table.ts';
+import { columnForms, type ColumnForm } from './column-form.ts';
+import type { PgTable } from './table.ts';
 import { BINARY, NULL, UNCHANGED, type Tuple } from './tuple.ts';
-import { codecOf } from './types/codec-of.ts';
-import type { Cell, TypeCodec } from './types/type-codec.ts';
+import type { TypeModes } from './types/modes.ts';
+import { EXACTNESS, inexact, type Cell, type TypeCodec } from './types/type-codec.ts';
 import { MillraceError } from '../../errors.ts';
 
 /** What Debezium writes where the source did not send a value that lies out of line. */
 export const UNAVAILABLE = '__debezium_unavailable_value';
 
+/** Which row of a record an image is. */
+export type Image = 'before' | 'after';
+
 interface RowColumn {
   readonly name: string;
   readonly codec: TypeCodec;
   readonly optional: boolean;
+  /** The union's branches, as Avro writes their numbers. */
+  readonly valueBranch: number;
+  readonly nullBranch: number;
   /** Written where an old row has only its identity: null, or the type's zero if null is not allowed. */
   readonly absent: Buffer;
   /** Written for an unchanged TOAST value. */
@@ -31,9 +38,14 @@ export class Row {
   #missingCount = 0;
   #missingBefore: Int32Array = new Int32Array(0);
   #missingNames: Buffer = Buffer.alloc(0);
+  /** Text of the values that their types cannot say, by image and column; null if there is none. */
+  #exact: Partial<Record<Image, Record<string, string>>> | null = null;
+  /** The image being written. */
+  image: Image = 'after';
 
-  constructor(columns: readonly PgColumn[]) {
-    this.#columns = columns.map(rowColumn);
+  constructor(table: PgTable, modes: TypeModes) {
+    const { columns } = table;
+    this.#columns = columnForms(table, modes).map(rowColumn);
     this.#missing = new Int32Array(columns.length);
     this.#required = columns.flatMap((column, index) => (column.optional ? [] : [index]));
   }
@@ -44,9 +56,10 @@ export class Row {
     return true;
   }
 
-  /** Forgets which columns were missing; to be called before each record. */
+  /** Forgets which columns were missing or inexact; to be called before each record. */
   start(): void {
     this.#missingCount = 0;
+    this.#exact = null;
   }
 
   /**
@@ -66,19 +79,38 @@ export class Row {
         from = older;
         kind = older.kinds[i];
       }
-      if (kind === NULL && from.full) out.byte(0);
+      if (kind === NULL && from.full) out.byte(column.nullBranch);
       else if (kind === NULL || kind === UNCHANGED) {
         this.#missing[this.#missingCount++] = i;
         out.raw(kind === NULL ? column.absent : column.placeholder);
       } else {
-        if (column.optional) out.byte(2);
+        const at = out.position;
+        if (column.optional) out.byte(column.valueBranch);
         cell.bytes = from.bytes;
         cell.start = from.starts[i] as number;
         cell.end = from.ends[i] as number;
         if (kind === BINARY) column.codec.binary(cell, out);
         else column.codec.text(cell, out);
+        if (inexact.exactness !== EXACTNESS.exact) this.#tell(column, at, out);
       }
     }
+  }
+
+  /** Keeps the text of a value that its bytes do not say; a placeholder gives way to null. */
+  #tell(column: RowColumn, at: number, out: ByteWriter): void {
+    if (column.optional && inexact.exactness !== EXACTNESS.approximate) {
+      out.position = at;
+      out.byte(column.nullBranch);
+    }
+    inexact.exactness = EXACTNESS.exact;
+    this.#exact ??= {};
+    (this.#exact[this.image] ??= {})[column.name] = inexact.text;
+  }
+
+  /** What the header `millrace.exact` says of the record since `start`; null if all values are exact. */
+  exact(key: Readonly<Record<string, string>> | null): Buffer | null {
+    if (this.#exact === null && key === null) return null;
+    return Buffer.from(JSON.stringify({ ...(key === null ? {} : { key }), ...this.#exact }));
   }
 
   /** The JSON array of the columns that were missing since `start`; null if none was. */
@@ -120,18 +152,29 @@ function equal(left: Int32Array, right: Int32Array): boolean {
   return true;
 }
 
-function rowColumn({ name, type, optional }: PgColumn): RowColumn {
-  const { codec } = codecOf(type);
+function rowColumn(form: ColumnForm): RowColumn {
+  const { name, codec, optional } = form;
+  // The branch of the default comes first.
+  const [valueBranch, nullBranch] = form.default === undefined ? [2, 0] : [0, 2];
   const zero = encoded((out) => writeZero(codec.semantic, out));
   const text = TEXT_LIKE.has(codec.semantic.kind)
     ? encoded((out) => out.string(UNAVAILABLE))
     : null;
-  const absent = optional ? Buffer.of(0) : zero;
-  const given = optional && text !== null ? Buffer.concat([Buffer.of(2), text]) : text;
-  return { name, codec, optional, absent, placeholder: given ?? absent };
+  const absent = optional ? Buffer.of(nullBranch) : zero;
+  const given = optional && text !== null ? Buffer.concat([Buffer.of(valueBranch), text]) : text;
+  const placeholder = given ?? absent;
+  return { name, codec, optional, valueBranch, nullBranch, absent, placeholder };
 }
 
-const TEXT_LIKE: ReadonlySet<SemanticType['kind']> = new Set(['string', 'json', 'enum', 'bytes']);
+const TEXT_LIKE: ReadonlySet<SemanticType['kind']> = new Set([
+  'string',
+  'json',
+  'xml',
+  'ltree',
+  'tsvector',
+  'enum',
+  'bytes',
+]);
 
 function encoded(write: (out: ByteWriter) => void): Buffer {
   const out = new ByteWriter(64);
@@ -154,7 +197,21 @@ function writeZero(type: SemanticType, out: ByteWriter): void {
     case 'uuid':
       return out.string('00000000-0000-0000-0000-000000000000');
     case 'zoned-timestamp':
+    case 'iso-timestamp':
       return out.string('1970-01-01T00:00:00Z');
+    case 'zoned-time':
+    case 'iso-time':
+      return out.string('00:00:00Z');
+    case 'iso-date':
+      return out.string('1970-01-01Z');
+    case 'interval':
+      return out.string('P0Y0M0DT0H0M0S');
+    case 'point':
+      out.double(0);
+      out.double(0);
+      return out.raw(Buffer.of(0, 0));
+    case 'geometry':
+      return out.raw(Buffer.of(0, 0, 0));
     case 'json':
       return out.string('null');
     case 'enum':
@@ -168,6 +225,12 @@ function writeZero(type: SemanticType, out: ByteWriter): void {
     case 'date':
     case 'time':
     case 'timestamp':
+    case 'micro-duration':
+    case 'xml':
+    case 'ltree':
+    case 'tsvector':
+    case 'bits':
+    case 'map':
     case 'array':
       return out.byte(0);
   }

@@ -204,10 +204,10 @@ describe('a table that changes while it is streamed', () => {
     await using _ = streaming(options, capture);
     await database.query('INSERT INTO items VALUES (1, 1.50)');
     await expect.poll(() => capture.changes.length).toBe(1);
-    await database.query(`ALTER TABLE items ADD at point`);
-    await database.query(`INSERT INTO items VALUES (2, 2.25, '(1,2)')`);
+    await database.query(`ALTER TABLE items ADD at tsquery`);
+    await database.query(`INSERT INTO items VALUES (2, 2.25, '1 & 2')`);
     await expect.poll(() => capture.changes.length).toBe(2);
-    expect(capture.changes[1]?.after).toMatchObject({ id: 2, at: '(1,2)' });
+    expect(capture.changes[1]?.after).toMatchObject({ id: 2, at: "'1' & '2'" });
     await database.query(`UPDATE items SET n = 3 WHERE id = 1`);
     await expect.poll(() => capture.changes.length).toBe(3);
   });

@@ -82,13 +82,8 @@ export class Snapshot {
   async *#unit(unit: SnapshotUnit): AsyncGenerator<ChangeBatch> {
     const { table } = unit.of;
     const keyed = table.key.length > 0;
-    const { registry, prefix, partitions, tombstones, version } = this.#options;
     const encoder = await openTableEncoder(table, {
-      registry,
-      prefix,
-      partitions,
-      tombstones,
-      version,
+      ...this.#options,
       buffer: this.#buffer,
       database: this.#database,
     });

@@ -9,11 +9,11 @@ import { tableOfRelation } from './relation.ts';
 import { openTableEncoder, type TableEncoder } from './table-encoder.ts';
 import { tableFilter, type TableFilter } from './table-filter.ts';
 import type { PgTable } from './table.ts';
-import { codecOf } from './types/codec-of.ts';
+import { isBinarySafe } from './types/codec-of.ts';
 
 /** Whether all columns can come in their binary form. */
-export function isBinarySafe(table: PgTable): boolean {
-  return table.columns.every(({ type }) => codecOf(type).binarySafe);
+export function comesBinary(table: PgTable): boolean {
+  return table.columns.every(({ type }) => isBinarySafe(type));
 }
 
 /** Finds out about the tables that a stream describes. */
@@ -52,15 +52,13 @@ export class StreamTables {
     await this.#checkName(relation);
     if (!this.#filter.matches(relation.schema, relation.name)) return null;
     const table = tableOfRelation(relation, await this.#look(relation.oid));
-    if (this.binary && !isBinarySafe(table)) {
+    if (this.binary && !comesBinary(table)) {
       throw new MillraceError('SOURCE_FORMAT', 'A table got a column that must come as text.', {
         place: `${relation.schema}.${relation.name}`,
       });
     }
-    const { registry, prefix, partitions, tombstones, version } = this.#options;
     const { database } = this.#settings;
-    const context = { registry, buffer, prefix, database, partitions, tombstones, version };
-    return openTableEncoder(table, context);
+    return openTableEncoder(table, { ...this.#options, buffer, database });
   }
 
   /**

@@ -7,15 +7,14 @@ import { ChangeEvent } from './change-event.ts';
 import { Key } from './key.ts';
 import { Row } from './row.ts';
 import { postgresSource, SourceBlock } from './source-block.ts';
-import { tableShape } from './table-shape.ts';
+import { tableShape, type TopicForm } from './table-shape.ts';
 import type { PgTable } from './table.ts';
 import type { Tuple } from './tuple.ts';
 import { MillraceError } from '../../errors.ts';
 
-export interface EncoderContext {
+export interface EncoderContext extends TopicForm {
   readonly registry: SchemaRegistry;
   readonly buffer: OutgoingBuffer;
-  readonly prefix: string;
   readonly database: string;
   readonly partitions: number;
   /** Whether a null value follows each delete. */
@@ -29,7 +28,7 @@ export async function openTableEncoder(
   table: PgTable,
   context: EncoderContext,
 ): Promise<TableEncoder> {
-  const { shape } = tableShape(table, context.prefix);
+  const { shape } = tableShape(table, context);
   const keyed = keySchema(shape);
   const { registry } = context;
   const keyId = keyed === null ? null : await registry.register(`${shape.topic}-key`, keyed);
@@ -44,6 +43,8 @@ const OP = { create: 0x63, read: 0x72, update: 0x75, delete: 0x64, truncate: 0x7
 type Op = (typeof OP)[keyof typeof OP];
 
 const UNCHANGED_HEADER = Buffer.from('millrace.unchanged');
+/** JSON of what the record's types cannot say: image or `key`, then column, then Postgres' own text. */
+const EXACT_HEADER = Buffer.from('millrace.exact');
 const NEW_KEY = Buffer.from('__debezium.newkey');
 const OLD_KEY = Buffer.from('__debezium.oldkey');
 
@@ -94,9 +95,9 @@ export class TableEncoder {
     this.#tombstones = context.tombstones;
     this.#name = `${table.schema}.${table.name}`;
     this.#valueHeader = wireHeader(ids.valueId);
-    this.#row = new Row(table.columns);
-    this.#newKey = keyId === null ? null : new Key(table, keyId);
-    this.#oldKey = keyId === null ? null : new Key(table, keyId);
+    this.#row = new Row(table, context.modes);
+    this.#newKey = keyId === null ? null : new Key(table, keyId, context);
+    this.#oldKey = keyId === null ? null : new Key(table, keyId, context);
     this.#keyTold = tellsKey(table);
     this.#source = new SourceBlock({
       version,
@@ -217,7 +218,9 @@ export class TableEncoder {
       else records.start(event.head, key.bytes, key.end);
       out.raw(this.#valueHeader);
       this.#row.start();
+      this.#row.image = 'before';
       this.#image(before, records);
+      this.#row.image = 'after';
       this.#image(after, records);
       this.#source.write(event, out);
       out.reserve(2);
@@ -227,6 +230,8 @@ export class TableEncoder {
       records.endValue();
       const missing = this.#row.missing();
       if (missing !== null) records.header(UNCHANGED_HEADER, missing);
+      const exact = this.#row.exact(key === null ? null : key.exact);
+      if (exact !== null) records.header(EXACT_HEADER, exact);
       if (this.#headerName !== null) records.header(this.#headerName, this.#headerValue);
       records.finish();
     } catch (error) {

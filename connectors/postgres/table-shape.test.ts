@@ -2,6 +2,9 @@ import { expect, test } from 'vitest';
 import { copySelect } from './copy-binary.ts';
 import { tableShape } from './table-shape.ts';
 import type { PgTable, PgType } from './table.ts';
+import { DEFAULT_MODES } from './types/modes.ts';
+
+const form = { prefix: 'shop', modes: DEFAULT_MODES, names: 'avro' } as const;
 
 const plain = (oid: number, name: string, modifier = -1): PgType => ({
   oid,
@@ -26,15 +29,15 @@ test('a table has a topic, the semantic types of its columns, and notes on what 
       [
         ['id', plain(20, 'bigint')],
         ['at', plain(1184, 'timestamp(3) with time zone', 3)],
-        ['ip', plain(869, 'inet')],
+        ['ip', plain(4089, 'regclass')],
         ['ci', plain(90_000, 'public.citext')],
         ['round', plain(1700, 'numeric(5,-2)', (5 << 16) + (-2 & 0x7ff) + 4)],
-        ['ips', { ...plain(1041, 'inet[]'), element: plain(869, 'inet') }],
+        ['ips', { ...plain(2207, 'regtype[]'), element: plain(2206, 'regtype') }],
         ['mood', { ...plain(90_001, 'mood'), labels: ['sad', 'ok'] }],
       ],
       ['id'],
     ),
-    'shop',
+    form,
   );
   expect(shape.topic).toBe('shop.public.my_table');
   expect(shape.key).toEqual(['id']);
@@ -48,16 +51,16 @@ test('a table has a topic, the semantic types of its columns, and notes on what 
     ['mood', true, 'enum'],
   ]);
   expect(notes).toEqual([
-    'ip: inet travels as text',
+    'ip: regclass travels as text',
     'round: numeric(5,-2) travels with a scale per value: Avro has no such decimal',
-    'ips: inet[] travels as text',
+    'ips: regtype[] travels as text',
   ]);
 });
 
 test('a snapshot selects what is only known as text as text', () => {
   const columns = table([
     ['id', plain(20, 'bigint')],
-    ['i"p', plain(869, 'inet')],
+    ['i"p', plain(2205, 'regclass')],
   ]);
   expect(copySelect(columns)).toBe(
     `"id", CASE num_nulls("i""p") WHEN 0 THEN format('%s', "i""p") END`,
@@ -69,5 +72,5 @@ test('two columns of one name on the topic are refused, not merged', () => {
     ['a b', plain(25, 'text')],
     ['a_b', plain(25, 'text')],
   ]);
-  expect(() => tableShape(clashing, 'shop')).toThrow(/"a b" and "a_b" are both a_b/);
+  expect(() => tableShape(clashing, form)).toThrow(/"a b" and "a_b" are both a_b/);
 });

@@ -9,12 +9,22 @@ export interface PgType {
   readonly labels: readonly string[] | null;
   /** For an array the type of its elements; for others null. */
   readonly element: PgType | null;
+  /** For an array column, how many dimensions it was declared with, where that is known. */
+  readonly dimensions?: number;
+  /** For a range that is not built in, what it is a range of. */
+  readonly range?: PgType;
+  /** For such a multirange, its range. */
+  readonly multirange?: PgType;
+  /** For a composite type, the types of its columns. */
+  readonly fields?: readonly PgType[];
 }
 
 export interface PgColumn {
   readonly name: string;
   readonly type: PgType;
   readonly optional: boolean;
+  /** Its default as the catalogue prints it: `'x'::text`. */
+  readonly default?: string | null;
 }
 
 /** What an update or delete says of the old row. */

@@ -6,6 +6,12 @@
  */
 export const UNCHANGED = Buffer.from('millrace.unchanged');
 
+/**
+ * What a record's types cannot say, as the source prints it: a JSON object with `key`, `before` and
+ * `after` where there is something, each an object of text by column.
+ */
+export const EXACT = Buffer.from('millrace.exact');
+
 /** Debezium's: on the delete of the old key of a key change, and on the insert of the new one. */
 export const NEW_KEY = Buffer.from('__debezium.newkey');
 export const OLD_KEY = Buffer.from('__debezium.oldkey');

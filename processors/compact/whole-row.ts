@@ -1,7 +1,7 @@
 import type { RecordCursor, RecordWriter } from '../../broker/records.ts';
 import { MillraceError } from '../../errors.ts';
 import { WIRE_HEADER_BYTES } from '../../schemas/registry.ts';
-import { UNCHANGED } from './headers.ts';
+import { EXACT, UNCHANGED } from './headers.ts';
 import type { ValueSchema, ValueSchemas } from './value-schema.ts';
 
 const DELETE = 'd'.charCodeAt(0);
@@ -57,11 +57,35 @@ export class WholeRow {
     this.#splice(cursor, row, out);
     out.out.raw(cursor.bytes, end, valueEnd(cursor));
     out.endValue();
-    out.headersLike(cursor, UNCHANGED);
+    const exact = this.#lentExact(cursor, row, [schema, lender as ValueSchema]);
+    if (exact === null) out.headersLike(cursor, UNCHANGED);
+    else {
+      out.headersLike(cursor, UNCHANGED, EXACT);
+      out.header(EXACT, exact);
+    }
     const whole = taken === listed.length;
     if (!whole) out.header(UNCHANGED, schema.listOf(this.#missing));
     out.finish();
     return whole ? 'whole' : 'partial';
+  }
+
+  /** The record's header `millrace.exact` with what the row says of the columns it lends; null if it says nothing. */
+  #lentExact(
+    cursor: RecordCursor,
+    row: RecordCursor,
+    [schema, lender]: readonly [ValueSchema, ValueSchema],
+  ): Buffer | null {
+    const theirs = exactOf(row)?.[imageOf(row)];
+    if (theirs === undefined) return null;
+    const image = imageOf(cursor);
+    const own = exactOf(cursor) ?? {};
+    const merged = { ...own[image] };
+    for (const [column, { name }] of schema.reader.columns.entries()) {
+      const lending = this.#take[column] as number;
+      const text = lending < 0 ? undefined : theirs[lender.reader.columns[lending]?.name ?? ''];
+      if (text !== undefined) merged[name] = text;
+    }
+    return Buffer.from(JSON.stringify({ ...own, [image]: merged }));
   }
 
   /** Decides which of the listed columns the row can give; the number of them. */
@@ -126,6 +150,19 @@ export class WholeRow {
     if (schema === undefined) this.schemaWanted = id;
     return schema;
   }
+}
+
+function imageOf({ op }: RecordCursor): string {
+  return op === DELETE ? 'before' : 'after';
+}
+
+function exactOf(record: RecordCursor): Record<string, Record<string, string>> | null {
+  if (!record.findHeader(EXACT)) return null;
+  const { bytes, headerStart, headerLength } = record;
+  return JSON.parse(bytes.toString('utf8', headerStart, headerStart + headerLength)) as Record<
+    string,
+    Record<string, string>
+  >;
 }
 
 function schemaIdOf({ bytes, valueStart, valueLength }: RecordCursor): number {

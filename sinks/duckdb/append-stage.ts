@@ -3,6 +3,7 @@ import { WIRE_HEADER_BYTES } from '../../schemas/registry.ts';
 import type { RecordCursor } from '../../broker/records.ts';
 import {
   DELETE,
+  exactTexts,
   moveTo,
   placeOf,
   TRUNCATE,
@@ -78,6 +79,8 @@ function readImage(
   } else {
     plan.read(reader.at(bytes, start), stage.row, before ? envelope.beforeEnd : envelope.afterEnd);
   }
+  const exact = exactTexts(cursor, before ? 'before' : 'after');
+  if (exact !== null) plan.writeExact(exact, stage.row);
   return envelope.committedAt;
 }
 

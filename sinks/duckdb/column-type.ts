@@ -21,6 +21,20 @@ const SIMPLE = {
   string: 'VARCHAR',
   enum: 'VARCHAR',
   'variable-decimal': 'VARCHAR',
+  xml: 'VARCHAR',
+  ltree: 'VARCHAR',
+  tsvector: 'VARCHAR',
+  // Whoever asks for text gets text.
+  'iso-date': 'VARCHAR',
+  'iso-time': 'VARCHAR',
+  'iso-timestamp': 'VARCHAR',
+  bits: 'BIT',
+  'zoned-time': 'TIME WITH TIME ZONE',
+  interval: 'INTERVAL',
+  'micro-duration': 'INTERVAL',
+  map: 'JSON',
+  point: 'JSON',
+  geometry: 'JSON',
   bytes: 'BLOB',
   date: 'DATE',
   'zoned-timestamp': 'TIMESTAMP WITH TIME ZONE',
@@ -47,11 +61,24 @@ function semanticType(type: SemanticType): string {
     case 'string':
     case 'enum':
     case 'variable-decimal':
+    case 'xml':
+    case 'ltree':
+    case 'tsvector':
+    case 'iso-date':
+    case 'iso-time':
+    case 'iso-timestamp':
     case 'bytes':
+    case 'bits':
     case 'date':
     case 'zoned-timestamp':
+    case 'zoned-time':
+    case 'interval':
+    case 'micro-duration':
     case 'uuid':
     case 'json':
+    case 'map':
+    case 'point':
+    case 'geometry':
       return SIMPLE[type.kind];
   }
 }

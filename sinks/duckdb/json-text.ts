@@ -43,8 +43,10 @@ const noBranch = (): never => {
 };
 
 /** JSON has no NaN and no infinity: they are text. */
-const numberText = (value: number): string =>
-  Number.isFinite(value) ? String(value) : JSON.stringify(String(value));
+const numberText = (value: number): string => {
+  if (Object.is(value, -0)) return '-0.0';
+  return Number.isFinite(value) ? String(value) : JSON.stringify(String(value));
+};
 
 function primitiveText(name: string): JsonText {
   switch (name) {

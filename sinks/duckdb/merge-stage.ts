@@ -3,10 +3,19 @@ import { MillraceError } from '../../errors.ts';
 import { ByteReader } from '../../schemas/byte-reader.ts';
 import type { EnvelopeReader } from '../../schemas/envelope-reader.ts';
 import { WIRE_HEADER_BYTES } from '../../schemas/registry.ts';
-import { DELETE, moveTo, placeOf, unchangedColumns, type Round, type Source } from '../changes.ts';
+import {
+  DELETE,
+  exactTexts,
+  moveTo,
+  placeOf,
+  unchangedColumns,
+  type Round,
+  type Source,
+} from '../changes.ts';
 import type { ChainLink } from '../collapse.ts';
 import type { TopicSchemas } from '../topic-schemas.ts';
 import { isAbove, VERSION_MIN, type Version } from '../version.ts';
+import type { RowPlan } from './row-plan.ts';
 import type { Stage } from './stage.ts';
 import type { FixedVector, ListVector } from './vector.ts';
 
@@ -87,13 +96,21 @@ class MergeStaging {
     if (start === undefined || end === undefined || start < 0) throw noImage();
     const plan = this.#stage.rowPlan(this.#input.schemas, valueSchema(cursor));
     plan.read(this.#reader.at(cursor.bytes, start), row, end);
+    const exact = exactTexts(cursor, deleted ? 'before' : 'after');
+    if (exact !== null) plan.writeExact(exact, row);
   }
 
   #keyOnly(cursor: RecordCursor): void {
+    this.#key(cursor).setRestNull(this.#stage.row);
+  }
+
+  #key(cursor: RecordCursor): RowPlan {
     const plan = this.#stage.keyPlan(this.#input.schemas, this.#round.keySchema);
     const reader = this.#reader.at(cursor.bytes, cursor.keyStart + WIRE_HEADER_BYTES);
     plan.readPart(reader, this.#stage.row, cursor.valueStart);
-    plan.setRestNull(this.#stage.row);
+    const exact = exactTexts(cursor, 'key');
+    if (exact !== null) plan.writeExact(exact, this.#stage.row);
+    return plan;
   }
 
   #locate(cursor: RecordCursor): EnvelopeReader {
@@ -113,10 +130,7 @@ class MergeStaging {
     const { row, table, vectors } = this.#stage;
     const cells = this.#cellsOfRow.fill(VERSION_MIN);
     const missing = new Set(table.columns.keys());
-    const key = this.#stage.keyPlan(this.#input.schemas, this.#round.keySchema);
-    const keyStart = newest.keyStart + WIRE_HEADER_BYTES;
-    key.readPart(this.#reader.at(newest.bytes, keyStart), row, newest.valueStart);
-    for (const place of key.places) missing.delete(place);
+    for (const place of this.#key(newest).places) missing.delete(place);
 
     const links = chain.toSorted((a, b) => b.high - a.high || b.low - a.low);
     for (const link of links) {
@@ -160,6 +174,8 @@ class MergeStaging {
       plan.reads[column]?.(this.#reader.at(cursor.bytes, this.#spans[column] as number), row);
       found.add(place);
     }
+    const exact = exactTexts(cursor, deleted ? 'before' : 'after');
+    if (exact !== null) plan.writeExact(exact, row, found);
     // What is left is not in this change's schema, which is to say NULL.
     for (const place of known) {
       vectors[place]?.setNull(row);

@@ -1,6 +1,8 @@
 import type { ByteReader } from '../../schemas/byte-reader.ts';
 import type { EnvelopeColumn } from '../../schemas/envelope-reader.ts';
 import type { Column } from '../dialect.ts';
+import type { ExactTexts } from '../changes.ts';
+import { writeExact } from './exact.ts';
 import { compileColumn, endsEarly, type ReadValue } from './value.ts';
 import type { ColumnVector } from './vector.ts';
 
@@ -11,6 +13,8 @@ export class RowPlan {
   /** Where each column of the schema is in the table. */
   readonly places: readonly number[];
   readonly names: readonly string[];
+  readonly #table: readonly Column[];
+  readonly #vectors: readonly ColumnVector[];
   /** Vectors of table columns that the schema does not have. */
   readonly #absent: readonly ColumnVector[];
 
@@ -19,6 +23,8 @@ export class RowPlan {
     table: readonly Column[],
     vectors: readonly ColumnVector[],
   ) {
+    this.#table = table;
+    this.#vectors = vectors;
     this.names = columns.map(({ name }) => name);
     this.places = columns.map(({ name }) => table.findIndex((column) => column.name === name));
     this.reads = columns.map((column, index) => {
@@ -48,6 +54,17 @@ export class RowPlan {
     const { reads } = this;
     for (let column = 0; column < reads.length; column++) (reads[column] as ReadValue)(reader, row);
     if (!(reader.position <= end)) throw endsEarly();
+  }
+
+  /** Writes what the schema could not say over what was read; `only` limits it to some table columns. */
+  writeExact(texts: ExactTexts, row: number, only?: ReadonlySet<number>): void {
+    for (const [name, text] of Object.entries(texts)) {
+      const place = this.places[this.names.indexOf(name)] ?? -1;
+      const vector = this.#vectors[place];
+      const sqlType = this.#table[place]?.type;
+      if (vector === undefined || sqlType === undefined || only?.has(place) === false) continue;
+      writeExact(text, { name, sqlType, vector }, row);
+    }
   }
 
   setRestNull(row: number): void {

@@ -4,11 +4,16 @@ import type { ByteReader } from '../../schemas/byte-reader.ts';
 import type { EnvelopeColumn } from '../../schemas/envelope-reader.ts';
 import { nonNull, type SemanticType } from '../../schemas/semantic.ts';
 import { bigintOf, decimalInto, decimalPut, decimalText } from './decimal.ts';
-import { INFINITE, instantMicros } from './instant.ts';
+import { instantMicros } from './instant.ts';
+import { bitsBlob, bitsText } from './bits.ts';
+import { intervalFromIso, writeInterval } from './interval.ts';
 import { jsonText } from './json-text.ts';
+import { outside } from './outside.ts';
+import { microsInto, millisInto, timeInto } from './time-value.ts';
+import { zonedTimeInto } from './zoned-time.ts';
 import { uuidInto } from './uuid.ts';
 import { FixedVector, ListVector, SliceVector, type ColumnVector } from './vector.ts';
-import { readWords, wordsBigint, wordsNumber, writeBigWords, writeWords } from './words.ts';
+import { readWords, wordsBigint, writeBigWords, writeWords } from './words.ts';
 
 /** Reads one value at the reader's position into a row of a vector. */
 export type ReadValue = (reader: ByteReader, row: number) => void;
@@ -82,7 +87,7 @@ export function endsEarly(): MillraceError {
 
 function sliceInto({ type, schema }: ValueTarget, vector: SliceVector): ReadValue {
   const { values } = vector;
-  if (type === null) {
+  if (type === null || type.kind === 'map' || type.kind === 'point' || type.kind === 'geometry') {
     const text = jsonText(schema);
     return (reader, row) => {
       values[row] = Buffer.from(text(reader));
@@ -106,6 +111,12 @@ function sliceInto({ type, schema }: ValueTarget, vector: SliceVector): ReadValu
     return (reader, row) => {
       const scale = reader.long();
       values[row] = Buffer.from(decimalText(bigintOf(reader.slice()), scale));
+    };
+  }
+  if (type.kind === 'bits') {
+    const { length } = type;
+    return (reader, row) => {
+      values[row] = bitsBlob(bitsText(reader.slice(), length));
     };
   }
   return (reader, row) => {
@@ -138,7 +149,7 @@ function fixedInto(target: ValueTarget, type: SemanticType, vector: FixedVector)
       return (reader, row) => {
         const days = reader.long();
         if (days === -0x8000_0000) throw outside('a date', 'DATE');
-        vector.i32[row] = days;
+        vector.i32[row] = INFINITE_DATES.get(days) ?? days;
       };
     case 'time':
       return timeInto(
@@ -159,19 +170,38 @@ function fixedInto(target: ValueTarget, type: SemanticType, vector: FixedVector)
       };
     case 'uuid':
       return uuidInto(vector);
+    case 'micro-duration':
+      return (reader, row) =>
+        writeInterval(vector, row, { months: 0, days: 0, micros: reader.bigint() });
+    case 'interval':
+      return (reader, row) => intervalFromIso(reader.string(), vector, row);
+    case 'zoned-time':
+      return (reader, row) => zonedTimeInto(reader.string(), vector, row);
     case 'string':
     case 'bytes':
+    case 'bits':
     case 'enum':
     case 'json':
+    case 'xml':
+    case 'ltree':
+    case 'tsvector':
+    case 'iso-date':
+    case 'iso-time':
+    case 'iso-timestamp':
     case 'array':
     case 'variable-decimal':
+    case 'map':
+    case 'point':
+    case 'geometry':
       throw new Error(`${type.kind} has no fixed width`);
   }
 }
 
-function outside(what: string, type: string): MillraceError {
-  return new MillraceError('VALUE_UNSUPPORTED', `${what} is outside the range of ${type}`);
-}
+/** Infinity as Debezium has it in days, and as DuckDB has it. */
+const INFINITE_DATES: ReadonlyMap<number, number> = new Map([
+  [2_146_033_979, 0x7fff_ffff],
+  [-2_147_472_691, -0x7fff_ffff],
+]);
 
 function integerInto(sqlType: string, vector: FixedVector): ReadValue {
   if (sqlType.startsWith('DECIMAL')) {
@@ -210,36 +240,5 @@ function floatInto(kind: 'float32' | 'float64', sqlType: string, vector: FixedVe
   }
   return (reader, row) => {
     vector.f32[row] = reader.float();
-  };
-}
-
-/** 24:00:00 is a time in Postgres and in DuckDB. */
-function timeInto(factor: number, dayLength: number, vector: FixedVector): ReadValue {
-  return (reader, row) => {
-    const value = reader.long() * factor;
-    if (!(value >= 0 && value <= dayLength)) throw outside('a time', 'TIME');
-    writeWords(value, vector.i32, row * 2);
-  };
-}
-
-function millisInto(vector: FixedVector): ReadValue {
-  return (reader, row) => {
-    const at = row * 2;
-    readWords(reader, vector.i32, at);
-    const millis = wordsNumber(vector.i32, at);
-    if (Math.abs(millis) < 9e12) return writeWords(millis * 1000, vector.i32, at);
-    const micros = wordsBigint(vector.i32, at) * 1000n;
-    if (micros >= INFINITE || micros <= -INFINITE) throw outside('a timestamp', 'TIMESTAMP');
-    writeBigWords(micros, vector.i32, at);
-  };
-}
-
-/** Micro- or nanoseconds as they are; ±(2^63 - 1) is infinity on both sides. */
-function microsInto(vector: FixedVector): ReadValue {
-  return (reader, row) => {
-    const at = row * 2;
-    readWords(reader, vector.i32, at);
-    if (vector.i32[at + 1] === -0x8000_0000 && vector.i32[at] === 0)
-      throw outside('a timestamp', 'TIMESTAMP');
   };
 }

@@ -29,6 +29,11 @@ class Validity {
     this.#bits[byte] = (this.#bits[byte] as number) & ~(1 << (row & 7));
   }
 
+  setValid(row: number): void {
+    const byte = row >> 3;
+    this.#bits[byte] = (this.#bits[byte] as number) | (1 << (row & 7));
+  }
+
   reserve(rows: number): void {
     const bytes = ((rows + 63) >> 6) << 3;
     if (bytes <= this.#bits.length) return;
@@ -70,6 +75,11 @@ export class FixedVector implements ColumnVector {
 
   setNull(row: number): void {
     this.#validity.setNull(row);
+  }
+
+  /** Takes a NULL back: the value is written after all. */
+  setValid(row: number): void {
+    this.#validity.setValid(row);
   }
 
   reserve(rows: number): void {
@@ -197,7 +207,9 @@ const WIDTHS: Readonly<Record<string, number>> = {
   TIMESTAMP: 8,
   TIMESTAMP_NS: 8,
   'TIMESTAMP WITH TIME ZONE': 8,
+  'TIME WITH TIME ZONE': 8,
   UUID: 16,
+  INTERVAL: 16,
 };
 
 /** Bytes of a DECIMAL of that many digits. */
@@ -212,5 +224,5 @@ export function vectorOf(bindings: Bindings, type: string): ColumnVector {
   if (decimal !== null) return new FixedVector(bindings, decimalBytes(Number(decimal[1])));
   const width = WIDTHS[type];
   if (width !== undefined) return new FixedVector(bindings, width);
-  return new SliceVector(bindings, type !== 'BLOB');
+  return new SliceVector(bindings, type !== 'BLOB' && type !== 'BIT');
 }

@@ -184,11 +184,29 @@ function branchOf(type: SemanticType): string {
       return 'io.debezium.data.VariableScaleDecimal';
     case 'array':
       return 'array';
+    case 'bits':
+      return 'bytes';
+    case 'micro-duration':
+      return 'long';
+    case 'map':
+      return 'map';
+    case 'point':
+      return 'io.debezium.data.geometry.Point';
+    case 'geometry':
+      return 'io.debezium.data.geometry.Geometry';
     case 'string':
     case 'enum':
     case 'uuid':
     case 'json':
+    case 'xml':
+    case 'ltree':
+    case 'tsvector':
+    case 'interval':
     case 'zoned-timestamp':
+    case 'zoned-time':
+    case 'iso-date':
+    case 'iso-time':
+    case 'iso-timestamp':
       return 'string';
   }
 }

@@ -18,14 +18,45 @@ export function postgresText(type: SemanticType, reader: ByteReader): string {
     case 'uuid':
     case 'json':
     case 'enum':
+    case 'xml':
+    case 'ltree':
+    case 'tsvector':
+    case 'zoned-time':
+    case 'interval':
+    case 'iso-time':
       return reader.string();
+    case 'iso-date': {
+      const text = reader.string();
+      if (text.endsWith('infinity')) return text;
+      return fromZoned(`${text.replace(/Z$/, '')}T00:00:00Z`).replace(/ 00:00:00\+00/, '');
+    }
+    case 'iso-timestamp':
+      return fromZoned(reader.string());
+    case 'micro-duration':
+      return `${reader.bigint()} microseconds`;
+    case 'bits': {
+      const bytes = Array.from(reader.slice(), (byte) => byte.toString(2).padStart(8, '0'));
+      const bits = bytes.toReversed().join('');
+      return bits.slice(Math.max(0, bits.length - type.length));
+    }
+    case 'point': {
+      const point = `(${minusZero(reader.double())},${minusZero(reader.double())})`;
+      reader.skipLong();
+      reader.skipSlice();
+      reader.skipLong();
+      return point;
+    }
+    case 'geometry':
+      return geometryText(reader);
+    case 'map':
+      return mapText(reader);
     case 'bytes':
       return `\\x${reader.slice().toString('hex')}`;
     case 'decimal':
-      return `${unscaled(reader.slice())}e-${type.scale}`;
+      return plainDecimal(unscaled(reader.slice()), type.scale);
     case 'variable-decimal': {
       const scale = reader.long();
-      return `${unscaled(reader.slice())}e-${scale}`;
+      return plainDecimal(unscaled(reader.slice()), scale);
     }
     case 'date': {
       const days = Number(reader.bigint());
@@ -33,11 +64,14 @@ export function postgresText(type: SemanticType, reader: ByteReader): string {
       return days === -2_147_472_691 ? '-infinity' : isoOf(BigInt(days) * 86_400_000_000n, false);
     }
     case 'time':
+      if (type.unit === 'ns') return clock(reader.bigint() / 1000n);
       return clock(reader.bigint() * (type.unit === 'ms' ? 1000n : 1n));
     case 'timestamp': {
       const value = reader.bigint();
+
       if (value === 9_223_372_036_825_200_000n || value === 2n ** 63n - 1n) return 'infinity';
       if (value === -9_223_372_036_832_400_000n || value === -(2n ** 63n)) return '-infinity';
+      if (type.unit === 'ns') return isoOf(value / 1000n, true);
       return isoOf(value * (type.unit === 'ms' ? 1000n : 1n), true);
     }
     case 'zoned-timestamp':
@@ -47,12 +81,49 @@ export function postgresText(type: SemanticType, reader: ByteReader): string {
       for (let count = reader.long(); count !== 0; count = reader.long()) {
         for (let i = 0; i < count; i++) {
           if (reader.long() === 0) items.push('NULL');
+          else if (type.items.kind === 'array') items.push(postgresText(type.items, reader));
           else items.push(`"${postgresText(type.items, reader).replaceAll(/["\\]/g, '\\$&')}"`);
         }
       }
       return `{${items.join(',')}}`;
     }
   }
+}
+
+function plainDecimal(value: bigint, scale: number): string {
+  const digits = String(value < 0n ? -value : value).padStart(scale + 1, '0');
+  const point = digits.length - scale;
+  return `${value < 0n ? '-' : ''}${digits.slice(0, point)}${scale > 0 ? '.' : ''}${digits.slice(point)}`;
+}
+
+function geometryText(reader: ByteReader): string {
+  const wkb = reader.slice();
+  reader.skipLong();
+  reader.skipLong();
+  const extensions: Record<string, string> = {};
+  for (let count = reader.long(); count !== 0; count = reader.long()) {
+    for (let left = count; left > 0; left--) extensions[reader.string()] = reader.string();
+  }
+  const points = Array.from({ length: wkb.readUInt32LE(9) }, (_, at) => {
+    const [x, y] = [wkb.readDoubleLE(13 + 16 * at), wkb.readDoubleLE(21 + 16 * at)];
+    return `(${minusZero(x)},${minusZero(y)})`;
+  });
+  if (extensions['type'] === 'box') return `${points[0]},${points[2]}`;
+  const count = Number(extensions['points'] ?? Math.max(1, points.length - 1));
+  return `(${points.slice(0, count).join(',')})`;
+}
+
+const quoted = (text: string): string => `"${text.replaceAll(/["\\]/g, '\\$&')}"`;
+
+function mapText(reader: ByteReader): string {
+  const pairs: string[] = [];
+  for (let count = reader.long(); count !== 0; count = reader.long()) {
+    for (let left = count; left > 0; left--) {
+      const key = reader.string();
+      pairs.push(`${quoted(key)}=>${reader.long() === 0 ? 'NULL' : quoted(reader.string())}`);
+    }
+  }
+  return pairs.join(', ');
 }
 
 function minusZero(value: number): string {

@@ -1,13 +1,6 @@
 import * as fc from 'fast-check';
-
-const int = (bits: number): fc.Arbitrary<string> =>
-  fc
-    .oneof(
-      fc.bigInt({ min: -(2n ** BigInt(bits - 1)), max: 2n ** BigInt(bits - 1) - 1n }),
-      fc.bigInt({ min: -200n, max: 200n }),
-      fc.constantFrom(-(2n ** BigInt(bits - 1)), 2n ** BigInt(bits - 1) - 1n),
-    )
-    .map(String);
+import { otherScalars } from './postgres-other-values.ts';
+import { int, pad, text, time } from './postgres-samples.ts';
 
 const float = (single: boolean): fc.Arbitrary<string> =>
   (single ? fc.float() : fc.double()).map((value) => (Object.is(value, -0) ? '-0' : String(value)));
@@ -33,12 +26,6 @@ const anyNumeric = fc
   .tuple(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 0, max: 40 }))
   .chain(([digits, scale]) => numeric(digits, scale));
 
-const text = fc
-  .oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.constantFrom('', 'NULL', 'null', '{}'))
-  .map((value) => value.replaceAll('\0', ''));
-
-const pad = (value: number, size = 2): string => String(value).padStart(size, '0');
-
 const date = (lastYear: number): fc.Arbitrary<string> =>
   fc
     .tuple(
@@ -54,19 +41,6 @@ const date = (lastYear: number): fc.Arbitrary<string> =>
       const positive = year > 0 ? year : 1 - year;
       return `${pad(positive, 4)}-${pad(month)}-${pad(day)}${year > 0 ? '' : ' BC'}`;
     });
-
-const time = (digits: number): fc.Arbitrary<string> =>
-  fc
-    .tuple(
-      fc.integer({ min: 0, max: 23 }),
-      fc.integer({ min: 0, max: 59 }),
-      fc.integer({ min: 0, max: 59 }),
-      fc.integer({ min: 0, max: 10 ** digits - 1 }),
-    )
-    .map(
-      ([hours, minutes, seconds, fraction]) =>
-        `${pad(hours)}:${pad(minutes)}:${pad(seconds)}${digits > 0 ? `.${pad(fraction, digits)}` : ''}`,
-    );
 
 const stamp = (digits: number, lastYear = 294_000): fc.Arbitrary<string> =>
   fc.tuple(date(lastYear), time(digits)).map(([day, clock]) => {
@@ -85,12 +59,12 @@ const hex = fc
   .map((bytes) => `\\x${Buffer.from(bytes).toString('hex')}`);
 const json = fc.json();
 
-const array = (item: fc.Arbitrary<string>): fc.Arbitrary<string> =>
+const array = (item: fc.Arbitrary<string>, delimiter = ','): fc.Arbitrary<string> =>
   fc
     .array(fc.option(item, { freq: 5 }), { maxLength: 6 })
     .map(
       (items) =>
-        `{${items.map((each) => (each === null ? 'NULL' : `"${each.replaceAll(/["\\]/g, '\\$&')}"`)).join(',')}}`,
+        `{${items.map((each) => (each === null ? 'NULL' : `"${each.replaceAll(/["\\]/g, '\\$&')}"`)).join(delimiter)}}`,
     );
 
 /** Values of every type that has a codec, as Postgres reads them, by the type's name. */
@@ -108,7 +82,10 @@ export const scalars: Readonly<Record<string, fc.Arbitrary<string>>> = {
   'numeric(4,4)': numeric(4, 4),
   'numeric(5,-2)': fc.integer({ min: -99_999, max: 99_999 }).map((value) => `${value}00`),
   'numeric(3,5)': fc.integer({ min: -999, max: 999 }).map((value) => `${value}e-5`),
-  numeric: anyNumeric,
+  numeric: fc.oneof(
+    { weight: 9, arbitrary: anyNumeric },
+    { weight: 1, arbitrary: fc.constantFrom('NaN', 'Infinity', '-Infinity') },
+  ),
   text,
   'varchar(9)': text.map((value) => Array.from(value).slice(0, 9).join('')),
   'char(5)': text.map((value) => Array.from(value).slice(0, 5).join('')),
@@ -124,15 +101,37 @@ export const scalars: Readonly<Record<string, fc.Arbitrary<string>>> = {
   'time(0)': fc.oneof(time(0), fc.constant('24:00:00')),
   'time(3)': time(3),
   'time(4)': time(4),
-  timestamp: infinite(stamp(6)),
+  timestamp: infinite(stamp(6, 294_275)),
   'timestamp(0)': infinite(stamp(0)),
   'timestamp(3)': infinite(stamp(3)),
   'timestamp(5)': infinite(stamp(5)),
   timestamptz: infinite(stamp(6)),
   'timestamptz(0)': infinite(stamp(0)),
   'timestamptz(3)': infinite(stamp(3)),
+  ...otherScalars,
 };
 
 export const arrays = Object.fromEntries(
-  Object.entries(scalars).map(([type, values]) => [`${type}[]`, array(values)]),
+  Object.entries(scalars).map(([type, values]) => [
+    `${type}[]`,
+    array(values, type === 'box' ? ';' : ','),
+  ]),
 );
+
+const rows = (item: fc.Arbitrary<string>): fc.Arbitrary<string> =>
+  fc
+    .tuple(fc.integer({ min: 1, max: 3 }), fc.array(item, { minLength: 6, maxLength: 6 }))
+    .map(
+      ([width, items]) =>
+        `{{${items.slice(0, width).join()}},{${items.slice(3, 3 + width).join()}}}`,
+    );
+
+/** Arrays with other bounds, and with other dimensions than declared. */
+export const oddArrays: Readonly<Record<string, fc.Arbitrary<string>>> = {
+  'int4[][]': fc.oneof(rows(int(32)), fc.constantFrom('{}', '{1,2}', '[2:3][0:0]={{1},{2}}')),
+  'text[]': fc.constantFrom('[0:1]={a,"b c"}', '{{a},{b}}', '[-1:-1][5:5]={{NULL}}'),
+  'float8[]': fc
+    .array(fc.double(), { minLength: 1, maxLength: 4 })
+    .map((items) => `[3:${2 + items.length}]={${items.join()}}`),
+  'timestamp[]': fc.constant('{294276-12-31 23:59:59.999999,NULL,2024-01-01 00:00:00}'),
+};

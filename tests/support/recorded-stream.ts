@@ -12,6 +12,7 @@ import {
 } from '../../connectors/postgres/stream-encoder.ts';
 import { openTableEncoder, type EncoderContext } from '../../connectors/postgres/table-encoder.ts';
 import type { PgTable } from '../../connectors/postgres/table.ts';
+import { DEFAULT_MODES } from '../../connectors/postgres/types/modes.ts';
 import type { AvroSchema } from '../../schemas/avro.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
 
@@ -51,6 +52,8 @@ export function encoderContext(settings: Partial<EncoderContext> = {}): EncoderC
     partitions: 1,
     tombstones: true,
     version: '0.1.0',
+    modes: DEFAULT_MODES,
+    names: 'avro',
     ...settings,
     registry: (settings.registry ?? new MemoryRegistry()) as MemoryRegistry,
   };

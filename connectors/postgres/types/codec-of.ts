@@ -1,88 +1,157 @@
-import type { PgType } from '../table.ts';
+import type { PgTable, PgType } from '../table.ts';
 import { arrayCodec } from './arrays.ts';
+import { BITS_UNBOUNDED, bitFlagCodec, bitsCodec } from './bits.ts';
 import { float4Codec, float8Codec } from './floats.ts';
+import { boxCodec, pointCodec, polygonCodec } from './geometries.ts';
+import { hstoreJsonCodec, hstoreMapCodec } from './hstores.ts';
 import { boolCodec, int2Codec, int4Codec, int8Codec, oidCodec } from './integers.ts';
-import { decimalCodec, variableDecimalCodec } from './numeric.ts';
-import { byteaCodec, jsonbCodec, textCodec, unknownCodec, uuidCodec } from './texts.ts';
-import { dateCodec, timeCodec, timestampCodec, zonedTimestampCodec } from './times.ts';
+import { durationCodec, isoIntervalCodec } from './intervals.ts';
+import type { TypeModes } from './modes.ts';
+import { moneyCodec } from './money.ts';
+import {
+  decimalCodec,
+  doubleDecimalCodec,
+  stringDecimalCodec,
+  variableDecimalCodec,
+} from './numeric.ts';
+import { extensionType, outputOf } from './output/output-of.ts';
+import { bitOutput } from './output/plain.ts';
+import {
+  byteaCodec,
+  byteaTextCodec,
+  jsonbCodec,
+  outputCodec,
+  textCodec,
+  unknownCodec,
+  uuidCodec,
+} from './texts.ts';
+import { timedCodec } from './timed.ts';
 import type { TypeCodec } from './type-codec.ts';
+import { zonedTimeCodec } from './zoned-times.ts';
 
 export interface ChosenCodec {
   readonly codec: TypeCodec;
   /** What a user should know, without the column's name; null if there is nothing. */
   readonly note: string | null;
-  /** False if the value must come as text: by a cast in COPY, by a stream without `binary`. */
-  readonly binarySafe: boolean;
+}
+
+/** What the choice depends on besides the type. */
+interface Choice {
+  readonly modes: TypeModes;
+  /** For a column of the primary key: there every value must have bytes of its own. */
+  readonly keyed: boolean;
 }
 
 const string = textCodec({ kind: 'string' });
-const json = textCodec({ kind: 'json' });
 
 /** By oid of pg_type, which never changes for built-in types. */
 const PLAIN: ReadonlyMap<number, TypeCodec> = new Map([
   [16, boolCodec],
-  [17, byteaCodec],
   [19, string],
   [20, int8Codec],
   [21, int2Codec],
   [23, int4Codec],
   [25, string],
   [26, oidCodec],
-  [114, json],
+  [114, textCodec({ kind: 'json' })],
+  [142, textCodec({ kind: 'xml' })],
+  [600, pointCodec],
+  [603, boxCodec],
+  [604, polygonCodec],
   [700, float4Codec],
   [701, float8Codec],
   [1042, string],
   [1043, string],
-  [1082, dateCodec],
+  [1266, zonedTimeCodec],
   [2950, uuidCodec],
   [3802, jsonbCodec],
 ]);
 
-/** int2vector and oidvector count from 0 and print without braces: not arrays as others are. */
-const VECTORS: ReadonlySet<number> = new Set([22, 30]);
-
-/** How the values of a type are written. Never fails: what is not known travels as its text. */
-export function codecOf(type: PgType): ChosenCodec {
-  if (type.element !== null && !VECTORS.has(type.oid)) return chooseArray(type, type.element);
-  if (type.labels !== null) return known(textCodec({ kind: 'enum', allowed: type.labels }));
-  const plain = PLAIN.get(type.oid) ?? timed(type);
-  if (plain !== null) return known(plain);
-  if (type.oid === 1700) return chooseNumeric(type.modifier);
-  // An extension's type has another oid in every database.
-  if (/^(.*\.)?"?citext"?$/.test(type.name)) return known(string);
-  return { codec: unknownCodec, note: `${type.name} travels as text`, binarySafe: false };
-}
-
-function known(codec: TypeCodec, note: string | null = null): ChosenCodec {
-  return { codec, note, binarySafe: true };
-}
-
-/** The modifier of the time types is their precision; without one they have 6 digits. */
-function timed({ oid, modifier }: PgType): TypeCodec | null {
-  const precision = modifier < 0 ? 6 : modifier;
-  if (oid === 1083) return timeCodec(precision);
-  if (oid === 1114) return timestampCodec(precision);
-  return oid === 1184 ? zonedTimestampCodec(precision) : null;
-}
-
-/** numeric's modifier is precision << 16 | scale (11 bits, signed), plus 4 (numerictypmodin). */
-function chooseNumeric(modifier: number): ChosenCodec {
-  if (modifier < 4) return known(variableDecimalCodec);
-  const precision = ((modifier - 4) >> 16) & 0xffff;
-  const scale = (((modifier - 4) & 0x7ff) ^ 1024) - 1024;
-  if (scale >= 0 && scale <= precision) return known(decimalCodec(precision, scale));
-  return known(
-    variableDecimalCodec,
-    `numeric(${precision},${scale}) travels with a scale per value: Avro has no such decimal`,
+/** The codecs of a table's columns, in their order. */
+export function codecsOf(table: PgTable, modes: TypeModes): ChosenCodec[] {
+  return table.columns.map(({ name, type }) =>
+    chooseCodec(type, { modes, keyed: table.key.includes(name) }),
   );
 }
 
-function chooseArray(type: PgType, element: PgType): ChosenCodec {
-  // An array column's modifier is that of its elements.
-  const modifier = type.modifier >= 0 ? type.modifier : element.modifier;
-  const chosen = codecOf({ ...element, modifier });
-  if (!chosen.binarySafe) {
-    return { codec: unknownCodec, note: `${type.name} travels as text`, binarySafe: false };
+/** False if values must come as text: by a cast in COPY, by a stream without `binary`. */
+export function isBinarySafe(type: PgType): boolean {
+  return outputOf(type) !== null;
+}
+
+/** How the values of a type are written. Never fails: what is not known travels as its text. */
+export function chooseCodec(type: PgType, choice: Choice): ChosenCodec {
+  const plain =
+    PLAIN.get(type.oid) ?? timedCodec(type, choice.modes.time) ?? moded(type, choice) ?? null;
+  if (plain !== null) return { codec: plain, note: null };
+  if (type.oid === 1700) return numericCodec(type.modifier, choice);
+  if (type.oid === 1186 && choice.keyed && choice.modes.interval === 'numeric') {
+    return {
+      codec: isoIntervalCodec,
+      note: 'interval travels as ISO 8601 text: the numbers of different intervals are equal',
+    };
   }
-  return known(arrayCodec(chosen.codec), chosen.note);
+  if (type.labels !== null) {
+    return { codec: textCodec({ kind: 'enum', allowed: type.labels }), note: null };
+  }
+  const output = outputOf(type);
+  if (output === null) return { codec: unknownCodec, note: `${type.name} travels as text` };
+  // int2vector and oidvector have elements, but no braces.
+  if (type.element !== null && type.oid !== 22 && type.oid !== 30) {
+    const { element } = type;
+    // An array column's modifier is that of its elements.
+    const modifier = type.modifier >= 0 ? type.modifier : element.modifier;
+    const chosen = chooseCodec({ ...element, modifier }, choice);
+    const codec = arrayCodec({
+      element: chosen.codec,
+      output,
+      dimensions: Math.max(1, type.dimensions ?? 1),
+      delimiter: element.oid === BOX ? ';' : ',',
+    });
+    return { codec, note: chosen.note };
+  }
+  const kind = NAMED[extensionType(type) ?? type.oid] ?? 'string';
+  return { codec: outputCodec({ kind }, output), note: null };
+}
+
+const BOX = 603;
+
+/** Types that travel as their text under a name. */
+const NAMED: Readonly<Record<string | number, 'ltree' | 'tsvector'>> = {
+  3614: 'tsvector',
+  ltree: 'ltree',
+};
+
+/** Types whose form a user may choose. */
+function moded(type: PgType, { modes, keyed }: Choice): TypeCodec | null {
+  const { oid, modifier } = type;
+  if (oid === 17) return modes.binary === 'bytes' ? byteaCodec : byteaTextCodec(modes.binary);
+  if (oid === 790) return moneyCodec(modes.decimal);
+  if (oid === 1186 && !keyed) return modes.interval === 'string' ? isoIntervalCodec : durationCodec;
+  if (oid === 1186 && modes.interval === 'string') return isoIntervalCodec;
+  if (oid === 1560 && modifier === 1) return bitFlagCodec;
+  if (oid === 1560 && modifier > 1) return bitsCodec(modifier);
+  if (oid === 1560 || oid === 1562) {
+    // Bits of different lengths may have equal bytes.
+    if (keyed) return outputCodec({ kind: 'string' }, bitOutput);
+    return bitsCodec(modifier < 0 ? BITS_UNBOUNDED : modifier);
+  }
+  if (extensionType(type) !== 'hstore') return null;
+  return modes.hstore === 'json' ? hstoreJsonCodec : hstoreMapCodec;
+}
+
+/** numeric's modifier is precision << 16 | scale (11 bits, signed), plus 4 (numerictypmodin). */
+function numericCodec(modifier: number, { modes }: Choice): ChosenCodec {
+  if (modes.decimal === 'string') return { codec: stringDecimalCodec, note: null };
+  if (modes.decimal === 'double') return { codec: doubleDecimalCodec, note: null };
+  if (modifier < 4) return { codec: variableDecimalCodec, note: null };
+  const precision = ((modifier - 4) >> 16) & 0xffff;
+  const scale = (((modifier - 4) & 0x7ff) ^ 1024) - 1024;
+  if (scale >= 0 && scale <= precision) {
+    return { codec: decimalCodec(precision, scale), note: null };
+  }
+  return {
+    codec: variableDecimalCodec,
+    note: `numeric(${precision},${scale}) travels with a scale per value: Avro has no such decimal`,
+  };
 }

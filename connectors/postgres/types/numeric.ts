@@ -1,5 +1,9 @@
 import type { ByteWriter } from '../../../schemas/byte-writer.ts';
-import { int16At, malformed, textOf, unsupported } from './type-codec.ts';
+import { float8Codec } from './floats.ts';
+import { numericOutput } from './output/numbers.ts';
+import { outputCodec } from './texts.ts';
+import { writeBigInteger, writeInteger } from './unscaled.ts';
+import { EXACTNESS, int16At, malformed, sayInexact, textOf, unsupported } from './type-codec.ts';
 import type { Cell, TypeCodec } from './type-codec.ts';
 
 /**
@@ -19,11 +23,18 @@ class Digits {
   small = 0;
   large: string | null = null;
   exponent = 0;
+  /** NaN, Infinity or -Infinity; else the rest holds. */
+  special: string | null = null;
 
-  fromBinary({ bytes, start, end }: Cell): void {
+  fromBinary(cell: Cell): void {
+    const { bytes, start, end } = cell;
+    this.special = null;
     const count = int16At(bytes, start);
     const sign = int16At(bytes, start + 4) & 0xffff;
-    if ((sign & SPECIAL) === SPECIAL) throw notFinite();
+    if ((sign & SPECIAL) === SPECIAL) {
+      this.special = numericOutput(cell);
+      return;
+    }
     if (end - start !== 8 + 2 * count) throw malformed('a binary numeric');
     this.negative = sign === NEGATIVE;
     this.exponent = count === 0 ? 0 : 4 * (int16At(bytes, start + 2) - count + 1);
@@ -41,6 +52,7 @@ class Digits {
 
   fromText(cell: Cell): void {
     const { bytes, start, end } = cell;
+    this.special = null;
     this.negative = bytes[start] === 0x2d;
     this.exponent = 0;
     this.large = null;
@@ -50,8 +62,11 @@ class Digits {
       const letter = bytes[at] as number;
       if (letter === 0x2e && point < 0) point = at;
       else if (letter >= 0x30 && letter <= 0x39) value = value * 10 + letter - 0x30;
-      else if (/^(NaN|-?Infinity)$/.test(textOf(cell))) throw notFinite();
-      else throw malformed('a number');
+      else {
+        this.special = textOf(cell);
+        if (!/^(NaN|-?Infinity)$/.test(this.special)) throw malformed('a number');
+        return;
+      }
     }
     if (point >= 0) this.exponent = point + 1 - end;
     if (value > Number.MAX_SAFE_INTEGER) {
@@ -63,20 +78,41 @@ class Digits {
 
 const digits = new Digits();
 
-/** numeric(p, s) as Connect's Decimal: the unscaled integer, as `BigInteger.toByteArray` writes it. */
+/**
+ * numeric(p, s) as Connect's Decimal: the unscaled integer, as `BigInteger.toByteArray` writes it. NaN
+ * is an integer with more digits than the precision allows.
+ */
 export function decimalCodec(precision: number, scale: number): TypeCodec {
+  const write = (out: ByteWriter): void => {
+    if (digits.special === null) writeUnscaled(digits.exponent + scale, out);
+    else writeSpecial(digits.special, 10n ** BigInt(precision), out);
+  };
   return {
     semantic: { kind: 'decimal', precision, scale },
     binary(cell, out) {
       digits.fromBinary(cell);
-      writeUnscaled(digits.exponent + scale, out);
+      write(out);
     },
     text(cell, out) {
       digits.fromText(cell);
-      writeUnscaled(digits.exponent + scale, out);
+      write(out);
     },
   };
 }
+
+/** numeric as a float, for those who want it so. */
+export const doubleDecimalCodec: TypeCodec = {
+  semantic: { kind: 'float64' },
+  binary(cell, out) {
+    out.double(Number(numericOutput(cell)));
+  },
+  text(cell, out) {
+    float8Codec.text(cell, out);
+  },
+};
+
+/** numeric as Postgres prints it. */
+export const stringDecimalCodec: TypeCodec = outputCodec({ kind: 'string' }, numericOutput);
 
 /**
  * numeric without a scale of its own, in the one form that equal numbers share: the smallest scale
@@ -94,7 +130,15 @@ export const variableDecimalCodec: TypeCodec = {
   },
 };
 
+/** One more than the places that numeric has (NUMERIC_MAX_SCALE). */
+const IMPOSSIBLE_SCALE = 16_384;
+
 function writeVariable(out: ByteWriter): void {
+  if (digits.special !== null) {
+    out.long(IMPOSSIBLE_SCALE);
+    writeSpecial(digits.special, 1n, out);
+    return;
+  }
   if (digits.large === null) {
     while (digits.exponent < 0 && digits.small % 10 === 0) {
       if (digits.small === 0) digits.exponent = 0;
@@ -111,6 +155,12 @@ function writeVariable(out: ByteWriter): void {
   const scale = Math.max(0, -digits.exponent);
   out.long(scale);
   writeUnscaled(digits.exponent + scale, out);
+}
+
+/** What no finite value is written as: NaN as `unit`, the infinities as ±2 × `unit`. */
+function writeSpecial(special: string, unit: bigint, out: ByteWriter): void {
+  writeBigInteger(special === 'NaN' ? unit : unit * (special === 'Infinity' ? 2n : -2n), out);
+  sayInexact(EXACTNESS.uniquePlaceholder, special);
 }
 
 /** Writes digits × 10^exponent, which must be an integer, as Avro bytes. */
@@ -131,47 +181,13 @@ function writeUnscaled(exponent: number, out: ByteWriter): void {
     if (!/^0*$/.test(text.slice(exponent))) throw tooFine();
     value = BigInt(text.slice(0, exponent) || '0');
   }
-  const bytes = twosComplement(digits.negative ? -value : value);
-  out.slice(bytes);
-}
-
-/** Minimal big-endian two's complement, for |value| < 2^53. */
-function writeInteger(value: number, out: ByteWriter): void {
-  let size = 1;
-  for (let bound = 128; value >= bound || value < -bound; bound *= 256) size++;
-  out.reserve(9);
-  const { bytes } = out;
-  const at = out.position;
-  bytes[at] = size << 1;
-  const high = Math.floor(value / 0x1_0000_0000);
-  const low = value | 0;
-  for (let i = 0; i < size; i++) {
-    const shift = i * 8;
-    bytes[at + size - i] = shift < 32 ? low >>> shift : high >> (shift - 32);
-  }
-  out.position = at + 1 + size;
-}
-
-function twosComplement(value: bigint): Buffer {
-  const hex = (value < 0n ? -value - 1n : value).toString(16);
-  const bits = hex.length * 4 - (Math.clz32(parseInt(hex.charAt(0), 16)) - 28);
-  const size = (bits >> 3) + 1;
-  return Buffer.from(
-    BigInt.asUintN(size * 8, value)
-      .toString(16)
-      .padStart(size * 2, '0'),
-    'hex',
-  );
+  writeBigInteger(digits.negative ? -value : value, out);
 }
 
 function digitText(bytes: Buffer, start: number, end: number): string {
   let text = '';
   for (let at = start; at < end; at += 2) text += String(int16At(bytes, at)).padStart(4, '0');
   return text;
-}
-
-function notFinite(): Error {
-  return unsupported('A numeric is NaN or infinite: Decimal cannot carry it.');
 }
 
 function tooFine(): Error {

@@ -1,12 +1,25 @@
 import type { ByteWriter } from '../../../schemas/byte-writer.ts';
 import type { SemanticType } from '../../../schemas/semantic.ts';
 import { MillraceError } from '../../../errors.ts';
+import type { BinaryMode } from './modes.ts';
+import type { Output } from './output/output.ts';
 import { expectSize, malformed } from './type-codec.ts';
 import type { Cell, TypeCodec } from './type-codec.ts';
 
 /** A type whose binary form is its text. */
 export function textCodec(semantic: SemanticType): TypeCodec {
   return { semantic, binary: copy, text: copy };
+}
+
+/** A type that travels as Postgres prints it, whatever its binary form is. */
+export function outputCodec(semantic: SemanticType, output: Output): TypeCodec {
+  return {
+    semantic,
+    binary(cell, out) {
+      out.string(output(cell));
+    },
+    text: copy,
+  };
 }
 
 /** A type of which we know only that it has a text form. The stream must then be in text form, too. */
@@ -52,6 +65,27 @@ export const uuidCodec: TypeCodec = {
   text: copy,
 };
 
+/** bytea as text, for those who want it so. */
+export function byteaTextCodec(mode: Exclude<BinaryMode, 'bytes'>): TypeCodec {
+  const encoded = (bytes: Buffer): string => {
+    if (mode === 'hex') return bytes.toString('hex');
+    const text = bytes.toString('base64');
+    // With its padding, as java.util.Base64 writes it.
+    return mode === 'base64' ? text : text.replaceAll('+', '-').replaceAll('/', '_');
+  };
+  return {
+    semantic: { kind: 'string' },
+    binary({ bytes, start, end }, out) {
+      out.string(encoded(bytes.subarray(start, end)));
+    },
+    text({ bytes, start, end }, out) {
+      if (start === end) return out.byte(0);
+      if (bytes[start] !== 0x5c || bytes[start + 1] !== 0x78) throw notHex();
+      out.string(encoded(Buffer.from(bytes.toString('latin1', start + 2, end), 'hex')));
+    },
+  };
+}
+
 export const byteaCodec: TypeCodec = {
   semantic: { kind: 'bytes' },
   binary: copy,
@@ -59,7 +93,7 @@ export const byteaCodec: TypeCodec = {
     const { bytes, start, end } = cell;
     if (bytes[start] !== 0x5c || bytes[start + 1] !== 0x78 || (end - start) % 2 !== 0) {
       if (start === end) out.byte(0);
-      else throw malformed('bytea as `\\x…` (bytea_output = hex)');
+      else throw notHex();
       return;
     }
     out.long((end - start - 2) >> 1);
@@ -69,6 +103,10 @@ export const byteaCodec: TypeCodec = {
     }
   },
 };
+
+function notHex(): Error {
+  return malformed('bytea as `\\x…` (bytea_output = hex)');
+}
 
 function nibble(letter: number | undefined): number {
   const value = letter === undefined ? -1 : HEX.indexOf(letter);

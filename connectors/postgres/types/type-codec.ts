@@ -9,11 +9,38 @@ export interface Cell {
   end: number;
 }
 
+/** How far what a codec wrote is the value. */
+export const EXACTNESS = {
+  exact: 0,
+  /** It stands for the value, but other values are written alike: an interval as one number. */
+  approximate: 1,
+  /** It is no value: where null is allowed, null is written in its place. */
+  placeholder: 2,
+  /** It is no value either, but only this value is written so: it still tells keys apart. */
+  uniquePlaceholder: 3,
+} as const;
+export type Exactness = (typeof EXACTNESS)[keyof typeof EXACTNESS];
+
+/**
+ * What the codec that was called last could not say in its semantic type. Whoever calls a codec looks
+ * here afterwards and sets `exactness` back; ordinary values leave it alone.
+ */
+export const inexact: { exactness: Exactness; text: string } = {
+  exactness: EXACTNESS.exact,
+  /** The value as Postgres prints it. */
+  text: '',
+};
+
+export function sayInexact(exactness: Exactness, text: string): void {
+  inexact.exactness = exactness;
+  inexact.text = text;
+}
+
 /**
  * Turns values of one Postgres type into Avro, from both forms in which the server sends them. The two
  * give the same bytes for the same value.
  *
- * Both throw `VALUE_UNSUPPORTED` for a value that the semantic type cannot carry exactly, and
+ * A value that the semantic type cannot carry is told in {@link inexact}. Both throw
  * `PROTOCOL_UNEXPECTED` for bytes that are no value of the type. They name no value; the caller adds
  * table and column.
  */
@@ -36,6 +63,7 @@ export const TEXT_SETTINGS = {
   IntervalStyle: 'postgres',
   bytea_output: 'hex',
   extra_float_digits: '1',
+  lc_monetary: 'C',
 } as const;
 
 export function unsupported(what: string): MillraceError {
@@ -64,6 +92,11 @@ export function int16At(bytes: Buffer, at: number): number {
 
 export function expectSize(cell: Cell, size: number): void {
   if (cell.end - cell.start !== size) throw malformed(`a binary value of ${size} bytes`);
+}
+
+/** The value's text form, as text. */
+export function utf8Of(cell: Cell): string {
+  return cell.bytes.toString('utf8', cell.start, cell.end);
 }
 
 /** For messages of a few bytes; not for hot paths. */
