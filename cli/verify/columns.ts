@@ -12,7 +12,9 @@ export interface ComparedColumn {
 const query = `
   SELECT a.attname AS name,
          coalesce(base.typname, t.typname) AS type,
-         CASE WHEN coalesce(base.typcategory, t.typcategory) = 'A' THEN e.typname END AS element,
+         CASE WHEN coalesce(base.typcategory, t.typcategory) = 'A'
+           AND coalesce(base.typname, t.typname) NOT IN ('int2vector', 'oidvector') THEN e.typname END AS element,
+         a.attndims AS dimensions,
          array_position(k.conkey, a.attnum) - 1 AS place
   FROM pg_attribute a
   JOIN pg_type t ON t.oid = a.atttypid
@@ -28,11 +30,12 @@ export async function columnsOf(client: Client, table: string): Promise<Compared
     name: string;
     type: string;
     element: string | null;
+    dimensions: number;
     place: number | null;
   }>(query, [table]);
   return rows.map((row) => ({
     name: row.name,
-    type: canonicalOf(row.type, row.element),
+    type: canonicalOf(row.type, row.element, row.dimensions),
     keyPlace: row.place,
   }));
 }

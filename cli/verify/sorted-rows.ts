@@ -1,6 +1,13 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Client } from 'pg';
-import { duckdbText, normalise, postgresText, quote, sortsAlike } from './canonical.ts';
+import {
+  duckdbText,
+  isNormalised,
+  normalise,
+  postgresText,
+  quote,
+  sortsAlike,
+} from './canonical.ts';
 import type { ComparedColumn } from './columns.ts';
 
 /** Canonical texts of a row, a place per compared column. */
@@ -71,7 +78,7 @@ export async function* duckdbRows(
 
 function normaliseAll(rows: CanonicalRow[], columns: readonly ComparedColumn[]): CanonicalRow[] {
   columns.forEach(({ type }, at) => {
-    if (type.kind !== 'float' && type.kind !== 'array') return;
+    if (!isNormalised(type)) return;
     for (const row of rows) row[at] = normalise(type, row[at] ?? null);
   });
   return rows;

@@ -2,7 +2,7 @@ import { MillraceError } from '../../errors.ts';
 import { bitsBlob } from './bits.ts';
 import { instantMicros } from './instant.ts';
 import { intervalFromText } from './interval.ts';
-import { FixedVector, SliceVector, type ColumnVector } from './vector.ts';
+import { FixedVector, ListVector, SliceVector, type ColumnVector } from './vector.ts';
 import { writeBigWords } from './words.ts';
 
 /**
@@ -21,6 +21,8 @@ export function writeExact(
       vector.values[row] = sqlType === 'BIT' ? bitsBlob(text) : Buffer.from(text);
       return;
     }
+  } else if (vector instanceof ListVector && sqlType === 'VARCHAR[]') {
+    if (writeTexts(text, vector, row)) return;
   } else if (vector instanceof FixedVector && writeFixed(text, { sqlType, vector }, row)) {
     vector.setValid(row);
     return;
@@ -30,6 +32,23 @@ export function writeExact(
     `a value of column ${column.name} has no place in ${sqlType}`,
     { expected: `values that ${sqlType} can hold`, remedy: remedyFor(sqlType) },
   );
+}
+
+const ITEM = /"((?:[^"\\]|\\.)*)"|([^,"{}]+)/gs;
+
+/** Writes the items of an array's text; false if it has bounds or several dimensions. */
+function writeTexts(text: string, vector: ListVector, row: number): boolean {
+  const { items } = vector;
+  if (!/^\{(?!\{)/.test(text) || !(items instanceof SliceVector)) return false;
+  const start = vector.itemCount;
+  for (const [, quoted, plain] of text.slice(1, -1).matchAll(ITEM)) {
+    const at = vector.add();
+    if (plain === 'NULL') items.setNull(at);
+    else items.values[at] = Buffer.from(plain ?? quoted?.replaceAll(/\\(.)/gs, '$1') ?? '');
+  }
+  vector.end(row, start);
+  vector.setValid(row);
+  return true;
 }
 
 function writeFixed(

@@ -177,6 +177,11 @@ export class ListVector implements ColumnVector {
     this.#entry(row, this.itemCount - start, start);
   }
 
+  /** Takes a NULL back: the list is written after all. */
+  setValid(row: number): void {
+    this.#entries.setValid(row);
+  }
+
   flush(to: duckdb.Vector, rows: number): void {
     this.#bindings.list_vector_reserve(to, this.itemCount);
     this.#bindings.list_vector_set_size(to, this.itemCount);

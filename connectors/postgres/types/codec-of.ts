@@ -11,6 +11,7 @@ import { moneyCodec } from './money.ts';
 import {
   decimalCodec,
   doubleDecimalCodec,
+  keyDecimalCodec,
   stringDecimalCodec,
   variableDecimalCodec,
 } from './numeric.ts';
@@ -40,6 +41,8 @@ interface Choice {
   readonly modes: TypeModes;
   /** For a column of the primary key: there every value must have bytes of its own. */
   readonly keyed: boolean;
+  /** For the elements of an array, whose text is not told one by one: as in keys, where it matters. */
+  readonly nested?: boolean;
 }
 
 const string = textCodec({ kind: 'string' });
@@ -85,12 +88,6 @@ export function chooseCodec(type: PgType, choice: Choice): ChosenCodec {
     PLAIN.get(type.oid) ?? timedCodec(type, choice.modes.time) ?? moded(type, choice) ?? null;
   if (plain !== null) return { codec: plain, note: null };
   if (type.oid === 1700) return numericCodec(type.modifier, choice);
-  if (type.oid === 1186 && choice.keyed && choice.modes.interval === 'numeric') {
-    return {
-      codec: isoIntervalCodec,
-      note: 'interval travels as ISO 8601 text: the numbers of different intervals are equal',
-    };
-  }
   if (type.labels !== null) {
     return { codec: textCodec({ kind: 'enum', allowed: type.labels }), note: null };
   }
@@ -101,7 +98,7 @@ export function chooseCodec(type: PgType, choice: Choice): ChosenCodec {
     const { element } = type;
     // An array column's modifier is that of its elements.
     const modifier = type.modifier >= 0 ? type.modifier : element.modifier;
-    const chosen = chooseCodec({ ...element, modifier }, choice);
+    const chosen = chooseCodec({ ...element, modifier }, { ...choice, nested: true });
     const codec = arrayCodec({
       element: chosen.codec,
       output,
@@ -123,17 +120,19 @@ const NAMED: Readonly<Record<string | number, 'ltree' | 'tsvector'>> = {
 };
 
 /** Types whose form a user may choose. */
-function moded(type: PgType, { modes, keyed }: Choice): TypeCodec | null {
+function moded(type: PgType, { modes, keyed, nested = false }: Choice): TypeCodec | null {
   const { oid, modifier } = type;
   if (oid === 17) return modes.binary === 'bytes' ? byteaCodec : byteaTextCodec(modes.binary);
   if (oid === 790) return moneyCodec(modes.decimal);
-  if (oid === 1186 && !keyed) return modes.interval === 'string' ? isoIntervalCodec : durationCodec;
-  if (oid === 1186 && modes.interval === 'string') return isoIntervalCodec;
+  if (oid === 1186) {
+    // The numbers of different intervals may be equal.
+    return modes.interval === 'string' || keyed || nested ? isoIntervalCodec : durationCodec;
+  }
   if (oid === 1560 && modifier === 1) return bitFlagCodec;
   if (oid === 1560 && modifier > 1) return bitsCodec(modifier);
   if (oid === 1560 || oid === 1562) {
     // Bits of different lengths may have equal bytes.
-    if (keyed) return outputCodec({ kind: 'string' }, bitOutput);
+    if (keyed || nested) return outputCodec({ kind: 'string' }, bitOutput);
     return bitsCodec(modifier < 0 ? BITS_UNBOUNDED : modifier);
   }
   if (extensionType(type) !== 'hstore') return null;
@@ -141,17 +140,18 @@ function moded(type: PgType, { modes, keyed }: Choice): TypeCodec | null {
 }
 
 /** numeric's modifier is precision << 16 | scale (11 bits, signed), plus 4 (numerictypmodin). */
-function numericCodec(modifier: number, { modes }: Choice): ChosenCodec {
+function numericCodec(modifier: number, { modes, keyed }: Choice): ChosenCodec {
   if (modes.decimal === 'string') return { codec: stringDecimalCodec, note: null };
   if (modes.decimal === 'double') return { codec: doubleDecimalCodec, note: null };
-  if (modifier < 4) return { codec: variableDecimalCodec, note: null };
+  const variable = keyed ? keyDecimalCodec : variableDecimalCodec;
+  if (modifier < 4) return { codec: variable, note: null };
   const precision = ((modifier - 4) >> 16) & 0xffff;
   const scale = (((modifier - 4) & 0x7ff) ^ 1024) - 1024;
   if (scale >= 0 && scale <= precision) {
     return { codec: decimalCodec(precision, scale), note: null };
   }
   return {
-    codec: variableDecimalCodec,
+    codec: variable,
     note: `numeric(${precision},${scale}) travels with a scale per value: Avro has no such decimal`,
   };
 }

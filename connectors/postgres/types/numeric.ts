@@ -23,6 +23,8 @@ class Digits {
   small = 0;
   large: string | null = null;
   exponent = 0;
+  /** Digits shown after the point. */
+  scale = 0;
   /** NaN, Infinity or -Infinity; else the rest holds. */
   special: string | null = null;
 
@@ -37,6 +39,7 @@ class Digits {
     }
     if (end - start !== 8 + 2 * count) throw malformed('a binary numeric');
     this.negative = sign === NEGATIVE;
+    this.scale = int16At(bytes, start + 6);
     this.exponent = count === 0 ? 0 : 4 * (int16At(bytes, start + 2) - count + 1);
     this.large = null;
     let value = 0;
@@ -69,6 +72,7 @@ class Digits {
       }
     }
     if (point >= 0) this.exponent = point + 1 - end;
+    this.scale = -this.exponent;
     if (value > Number.MAX_SAFE_INTEGER) {
       this.large = textOf(cell).replace('-', '').replace('.', '');
     }
@@ -114,31 +118,50 @@ export const doubleDecimalCodec: TypeCodec = {
 /** numeric as Postgres prints it. */
 export const stringDecimalCodec: TypeCodec = outputCodec({ kind: 'string' }, numericOutput);
 
-/**
- * numeric without a scale of its own, in the one form that equal numbers share: the smallest scale
- * that is not negative (as Debezium, which strips trailing zeros). So 1.0 and 1.00 are one key.
- */
+/** numeric without a scale of its own, with as many places as Postgres shows. */
 export const variableDecimalCodec: TypeCodec = {
   semantic: { kind: 'variable-decimal' },
   binary(cell, out) {
     digits.fromBinary(cell);
-    writeVariable(out);
+    writeVariable(digits.scale, out);
   },
   text(cell, out) {
     digits.fromText(cell);
-    writeVariable(out);
+    writeVariable(digits.scale, out);
+  },
+};
+
+/**
+ * The same for keys, in the one form that equal numbers share: the smallest scale that is not negative
+ * (as Debezium, which strips trailing zeros everywhere). So 1.0 and 1.00 are one key.
+ */
+export const keyDecimalCodec: TypeCodec = {
+  semantic: { kind: 'variable-decimal' },
+  binary(cell, out) {
+    digits.fromBinary(cell);
+    writeVariable(strip(), out);
+  },
+  text(cell, out) {
+    digits.fromText(cell);
+    writeVariable(strip(), out);
   },
 };
 
 /** One more than the places that numeric has (NUMERIC_MAX_SCALE). */
 const IMPOSSIBLE_SCALE = 16_384;
 
-function writeVariable(out: ByteWriter): void {
+function writeVariable(scale: number, out: ByteWriter): void {
   if (digits.special !== null) {
     out.long(IMPOSSIBLE_SCALE);
     writeSpecial(digits.special, 1n, out);
     return;
   }
+  out.long(scale);
+  writeUnscaled(digits.exponent + scale, out);
+}
+
+/** Takes the zeros after the point off, and answers how many places are left. */
+function strip(): number {
   if (digits.large === null) {
     while (digits.exponent < 0 && digits.small % 10 === 0) {
       if (digits.small === 0) digits.exponent = 0;
@@ -152,9 +175,7 @@ function writeVariable(out: ByteWriter): void {
     for (; digits.exponent < 0 && digits.large[end - 1] === '0'; end--) digits.exponent++;
     digits.large = digits.large.slice(0, end);
   }
-  const scale = Math.max(0, -digits.exponent);
-  out.long(scale);
-  writeUnscaled(digits.exponent + scale, out);
+  return Math.max(0, -digits.exponent);
 }
 
 /** What no finite value is written as: NaN as `unit`, the infinities as ±2 × `unit`. */
