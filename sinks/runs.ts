@@ -23,10 +23,10 @@ export function runsOf({ batch, from }: Fresh): Run[] {
   let run: Run | undefined;
   for (const { base, bytes } of batch.segments) {
     const cursor = new RecordCursor(bytes);
+    const at = { topic: batch.topic, partition: batch.partition, base };
     let start = -1;
     while (cursor.next()) {
       if (base + cursor.delta < from) continue;
-      const at = { topic: batch.topic, partition: batch.partition, base };
       const id = cursor.valueLength < 0 ? null : schemaIdOf(cursor, 'value', at);
       if (
         run === undefined ||
@@ -44,8 +44,7 @@ export function runsOf({ batch, from }: Fresh): Run[] {
       if (cursor.keyLength >= 0) run.keySchemas.add(schemaIdOf(cursor, 'key', at));
       else if (cursor.op !== TRUNCATE) run.keyless = true;
     }
-    const { topic, partition } = batch;
-    if (start >= 0) run?.sources.push(sourceOf({ topic, partition, base }, bytes.subarray(start)));
+    if (start >= 0) run?.sources.push(sourceOf(at, bytes.subarray(start)));
   }
   const last = runs.at(-1);
   if (last === undefined) return [startOf(batch, null, batch.consumed.next)];

@@ -167,6 +167,16 @@ export function coded(error: unknown): unknown {
       cause: error,
     });
   }
+  // The table is not what it was when we last looked: somebody altered or dropped it.
+  const refusal = /^((Constraint|Conversion|Binder|Catalog|Dependency) Error)/.exec(error.message);
+  if (refusal !== null) {
+    // The message may have a value of a row in it, so only its class is shown.
+    return new MillraceError('SINK_TABLE_CONFLICT', `DuckDB refuses it with a ${refusal[1]}`, {
+      expected: 'tables as Millrace made them, without constraints and indexes of other hands',
+      remedy: 'Undo what was changed in the table and resume it, or rebuild it.',
+      cause: error,
+    });
+  }
   return error;
 }
 
