@@ -30,7 +30,9 @@ interface Workshop {
 const brokers = {
   embedded: async (options: BrokerConfig, { log }: Workshop) => {
     const { openEmbedded } = await import('./broker/embedded/embedded.ts');
-    return openEmbedded({ path: options.path, fsync: options.fsync }, log);
+    const { path, fsync } = options;
+    const compatibility = options.compatibility === 'none' ? 'NONE' : 'BACKWARD';
+    return openEmbedded({ path, fsync, compatibility }, log);
   },
 } satisfies Record<BrokerConfig['kind'], unknown>;
 

@@ -17,6 +17,11 @@ const embeddedBroker = group({
   fsync: flag()
     .prefault(true)
     .describe('Wait for the disk at each publish. Off, a power cut may lose the newest changes.'),
+  compatibility: oneOf(['backward', 'none'])
+    .prefault('none')
+    .describe(
+      'What a new schema of a topic must be able to read: what the last one wrote, or nothing, as sinks decide by table.',
+    ),
 });
 
 const topics = group({

@@ -106,7 +106,7 @@ export const codes = {
   },
   SCHEMA_INCOMPATIBLE: {
     meaning: 'A new schema cannot be read by readers of the last one.',
-    remedy: 'Set the compatibility of the subject to NONE, or rename the column instead.',
+    remedy: 'Set `broker.compatibility: none` and start again, or undo the change in the source.',
     exit: 1,
     directive: 'stop',
   },

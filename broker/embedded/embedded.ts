@@ -1,6 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Log } from '../../log.ts';
-import { embeddedRegistry, type EmbeddedRegistry } from '../../schemas/embedded-registry.ts';
+import {
+  type Compatibility,
+  embeddedRegistry,
+  type EmbeddedRegistry,
+} from '../../schemas/embedded-registry.ts';
 import type { Broker } from '../broker.ts';
 import { brokerError, openDatabase } from './database.ts';
 import { Durability } from './durability.ts';
@@ -15,6 +19,11 @@ export interface EmbeddedOptions {
    * the source was told that it may forget them.
    */
   readonly fsync?: boolean;
+  /**
+   * What the registry asks of a subject's next schema: that it can read what the last one wrote, or
+   * nothing (default), because a sink decides by table what a changed schema means.
+   */
+  readonly compatibility?: Compatibility | undefined;
   /** Bytes of the largest record, key and headers included (default 256 MiB). */
   readonly recordBytesMax?: number;
   /** Milliseconds since 1970, for retention. */
@@ -45,7 +54,7 @@ export async function openEmbedded(options: EmbeddedOptions, log: Log): Promise<
     const broker = new EmbeddedBroker({ database, durability, log, now, options });
     return {
       broker,
-      registry: registryOf(database),
+      registry: registryOf(database, options.compatibility ?? 'NONE'),
       maintain: (at = now()) => broker.maintain(at),
       [Symbol.asyncDispose]: () => broker[Symbol.asyncDispose](),
     };
@@ -60,8 +69,8 @@ export async function openEmbedded(options: EmbeddedOptions, log: Log): Promise<
  * record is read with the one it was written with, and what a change means for a table is decided by its
  * sink, where it stops that table only (I7).
  */
-function registryOf(database: DatabaseSync): EmbeddedRegistry {
-  const registry = embeddedRegistry(database, 'NONE');
+function registryOf(database: DatabaseSync, compatibility: Compatibility): EmbeddedRegistry {
+  const registry = embeddedRegistry(database, compatibility);
   return {
     ...registry,
     register: (subject, schema) =>

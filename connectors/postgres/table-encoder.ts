@@ -23,11 +23,28 @@ export interface EncoderContext extends TopicForm {
   readonly version: string;
 }
 
-/** Registers the schemas of a table as it is now; its rows can then be encoded without waiting. */
+/**
+ * Registers the schemas of a table as it is now; its rows can then be encoded without waiting. Where the
+ * registry refuses them, columns outside the key are registered as optional: a column that has become
+ * NOT NULL, or was added so, must still be readable in what was written before.
+ */
 export async function openTableEncoder(
   table: PgTable,
   context: EncoderContext,
 ): Promise<TableEncoder> {
+  try {
+    return await registered(table, context);
+  } catch (error) {
+    const isRefused = error instanceof MillraceError && error.code === 'SCHEMA_INCOMPATIBLE';
+    if (!isRefused) throw error;
+    const columns = table.columns.map((column) =>
+      table.key.includes(column.name) ? column : { ...column, optional: true },
+    );
+    return await registered({ ...table, columns }, context);
+  }
+}
+
+async function registered(table: PgTable, context: EncoderContext): Promise<TableEncoder> {
   const { shape } = tableShape(table, context);
   const keyed = keySchema(shape);
   const { registry } = context;
