@@ -8,7 +8,7 @@ const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
     if (stop.signal.aborted) process.exit(128 + constants.signals[name]);
-    stop.abort();
+    stop.abort(); // I8: every loop finishes what it has in hand.
   });
 }
 // The reader of a pipe has gone (`millrace query … | head`): there is nobody to write to.

@@ -21,6 +21,7 @@ export interface PartitionLog extends TopicPartition {
 /** Where a reader of a partition stands must exist or be the end: never a silent jump (I4). */
 export function requireInRange(log: PartitionLog, next: number, who: string): void {
   if (next >= log.start && next <= log.end) return;
+  // I4: records that retention took before they were read are said, never skipped.
   throw new MillraceError('OFFSET_OUT_OF_RANGE', `${who} needs offset ${next}.`, {
     place: `${log.topic}-${log.partition}`,
     expected: `an offset from ${log.start} to ${log.end}`,

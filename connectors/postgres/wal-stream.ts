@@ -188,6 +188,7 @@ export class WalStream implements AsyncDisposable {
       const changes = this.#encoder.changes - this.#changesDelivered;
       if (changes > 0 || this.#idleDue()) this.#bell.ring();
       const { batchRowsMax, batchBytesMax } = this.#options;
+      // I9: the socket is read no further than that, however large the transaction is.
       return changes < batchRowsMax && this.#buffer.bytes < batchBytesMax;
     },
     failed: (error) => {

@@ -1,0 +1,159 @@
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import type { Broker } from '../broker/broker.ts';
+import { copier, numbersIn, positionOf } from '../tests/support/small-parts.ts';
+import { changes, raw, SmallPipeline } from '../tests/support/small-pipeline.ts';
+import type { Reach } from './failpoints.ts';
+import { processorLoop, sinkLoop, sourceLoop } from './loops.ts';
+import { Metrics } from './metrics.ts';
+import { Positions } from './positions.ts';
+import { StageMeter } from './stage-meter.ts';
+import { topologyOf, type StagePlan } from './topology.ts';
+
+const LAST = 6;
+const crash = new Error('crash');
+const { signal: never } = new AbortController();
+
+let small: SmallPipeline;
+let broker: Broker;
+/** What happened, in order. */
+let effects: string[];
+let stop: AbortController;
+let stages: readonly StagePlan[];
+
+beforeEach(async () => {
+  small = new SmallPipeline(LAST);
+  effects = [];
+  stop = new AbortController();
+  const opened = await small.openBroker();
+  onTestFinished(() => opened[Symbol.asyncDispose]());
+  const topology = topologyOf(small.config, ['public.orders']);
+  stages = topology.stages;
+  await opened.broker.createTopics(topology.topics);
+  broker = opened.broker;
+});
+
+/** The real broker, which tells when a publish or a commit is durable. */
+function watched(): Broker {
+  return {
+    createTopics: broker.createTopics.bind(broker),
+    subscribe: broker.subscribe.bind(broker),
+    read: broker.read.bind(broker),
+    describe: broker.describe.bind(broker),
+    offsetAt: broker.offsetAt.bind(broker),
+    seek: broker.seek.bind(broker),
+    publish: async (outgoing, by) => {
+      await broker.publish(outgoing, by);
+      effects.push('durable on the topics');
+      if ((await numbersIn(broker, changes)).length === LAST) stop.abort();
+    },
+    commit: async (consumed) => {
+      await broker.commit(consumed);
+      effects.push('committed');
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+function parts(index: number, crashAt?: string) {
+  const plan = stages[index] as StagePlan;
+  const meter = new StageMeter(plan, {
+    instruments: new Metrics('shop').stage(plan),
+    passing: { finished: () => undefined },
+    now: Date.now,
+  });
+  const reach: Reach = (point) => {
+    effects.push(point);
+    if (point === crashAt) throw crash;
+  };
+  const subscription = { group: plan.group ?? '', topics: plan.inputs, bytesMax: 1 };
+  return { broker: watched(), meter, reach, subscription };
+}
+
+function runSource(crashAt?: string): Promise<void> {
+  const positions = new Positions(broker, 'shop');
+  small.source.acknowledged = (reached) => {
+    effects.push('acknowledged to the source');
+    if (reached === positionOf(LAST)) stop.abort();
+  };
+  const stage = { ...parts(0, crashAt), positions, producer: 'shop.source' };
+  return sourceLoop(small.source.connect(), stage, stop.signal);
+}
+
+function runProcessor(crashAt?: string): Promise<void> {
+  return processorLoop(copier(), parts(1, crashAt), stop.signal);
+}
+
+function runSink(crashAt?: string): Promise<void> {
+  small.table.written = () => {
+    effects.push('written to the sink');
+    if (small.table.rows.length === LAST) stop.abort();
+  };
+  return sinkLoop(small.table.open(), { ...parts(2, crashAt), halt: never }, stop.signal);
+}
+
+const wanted = Array.from({ length: LAST }, (_, index) => index + 1);
+const inOrder = (numbers: readonly number[]): number[] => numbers.toSorted((a, b) => a - b);
+const committed = async (group: string): Promise<number> => {
+  const { groups } = await broker.describe();
+  const found = groups.find((candidate) => candidate.group === group)?.committed ?? [];
+  return found.reduce((sum, { next }) => sum + next, 0);
+};
+
+test('a source hears of a batch after it is durable on the topics, and is asked for the next then', async () => {
+  await runSource();
+  const each = ['source.read', 'durable on the topics', 'source.published'];
+  const once = [...each, 'acknowledged to the source', 'source.acked'];
+  expect(effects).toEqual(wanted.flatMap(() => once));
+});
+
+test.each(['source.read', 'source.published', 'source.acked'])(
+  'a source that is left at %s goes on after what is on the topics, each record once',
+  async (point) => {
+    await expect(runSource(point)).rejects.toThrow('crash');
+    expect(await new Positions(broker, 'shop').read(never)).toBe(
+      point === 'source.read' ? null : positionOf(1),
+    );
+    expect(small.source.acked).toEqual(point === 'source.acked' ? [positionOf(1)] : []);
+    await runSource();
+    expect(inOrder(await numbersIn(broker, raw))).toEqual(wanted);
+  },
+);
+
+test.each(['processor.processed', 'processor.published'])(
+  'output and consumed offsets of a processor that is left at %s are both there or neither is',
+  async (point) => {
+    await runSource();
+    stop = new AbortController();
+    await expect(runProcessor(point)).rejects.toThrow('crash');
+    const before = (await numbersIn(broker, changes)).length;
+    expect(before > 0).toBe(point === 'processor.published');
+    expect(await committed('shop.compact')).toBe(before);
+    stop = new AbortController();
+    await runProcessor();
+    expect(inOrder(await numbersIn(broker, changes))).toEqual(wanted);
+    expect(await committed('shop.compact')).toBe(LAST);
+  },
+);
+
+test.each(['sink.received', 'sink.written', 'sink.committed'])(
+  'a sink that is left at %s goes on where its own ledger is, not where the broker believes',
+  async (point) => {
+    await runSource();
+    stop = new AbortController();
+    await runProcessor();
+    stop = new AbortController();
+    effects = [];
+    await expect(runSink(point)).rejects.toThrow('crash');
+    const before = small.table.rows.length;
+    expect(before > 0).toBe(point !== 'sink.received');
+    expect(await committed('shop.sink.duckdb')).toBe(point === 'sink.committed' ? before : 0);
+    stop = new AbortController();
+    await runSink();
+    expect(inOrder(small.table.rows)).toEqual(wanted);
+    expect(await committed('shop.sink.duckdb')).toBe(LAST);
+    const order = effects.filter((effect) => !effect.includes('.'));
+    const writes = order.filter((effect) => effect === 'written to the sink').length;
+    expect(order.indexOf('written to the sink')).toBe(0);
+    expect(writes).toBeGreaterThan(1);
+  },
+);
