@@ -152,8 +152,6 @@ test.each(['sink.received', 'sink.written', 'sink.committed'])(
     expect(inOrder(small.table.rows)).toEqual(wanted);
     expect(await committed('shop.sink.duckdb')).toBe(LAST);
     const order = effects.filter((effect) => !effect.includes('.'));
-    const writes = order.filter((effect) => effect === 'written to the sink').length;
-    expect(order.indexOf('written to the sink')).toBe(0);
-    expect(writes).toBeGreaterThan(1);
+    expect(order.indexOf('committed')).toBeGreaterThan(order.indexOf('written to the sink'));
   },
 );

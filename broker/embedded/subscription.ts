@@ -74,6 +74,8 @@ async function takeOver(
     const next = chosen ?? group.committed.get(log) ?? log.start;
     const who = `group ${group.name}`;
     assignment.reader = new PartitionReader(source.table, log, { next, who });
+    // Or a sink that crashed before its commit would seem to be behind until the next record comes.
+    if (next > (group.committed.get(log) ?? log.start)) group.committed.set(log, next);
   }
 }
 
