@@ -46,12 +46,15 @@ describe('a valid file', () => {
   test('gets its defaults, units as numbers and variables from the environment', () => {
     expect(parse(shop)).toEqual({
       pipeline: 'shop',
-      broker: { kind: 'embedded', path: './.millrace', fsync: true },
+      broker: { kind: 'embedded', path: './.millrace', fsync: true, compatibility: 'none' },
       source: {
         kind: 'postgres',
         url: 'postgres://app:secret@db/shop',
         tables: ['public.customers', 'public.orders'],
+        filters: {},
+        columns: {},
         heartbeatInterval: 10_000,
+        slotFailover: false,
         slotPolicy: 'warn',
         slotWarnBytes: 4 * 1024 ** 3,
         tombstones: true,
@@ -126,7 +129,7 @@ millrace.yaml:11:1: unknown option \`drainTimeOut\`
 millrace.yaml:5:3: unknown option \`tabels\`
  5 |   tabels: [public.customers, public.orders]
    |   ^^^^^^
-     expected one of: kind, url, host, port, user, password, database, sslmode, tables, slot, publication, heartbeatInterval, slotWarnBytes, slotPolicy, tombstones, decimalHandling, timePrecision, intervalHandling, hstoreHandling, binaryHandling, nameAdjustment
+     expected one of: kind, url, host, port, user, password, database, sslmode, tables, slot, publication, filters, columns, hashKey, heartbeatInterval, slotWarnBytes, slotFailover, slotPolicy, tombstones, decimalHandling, timePrecision, intervalHandling, hstoreHandling, binaryHandling, nameAdjustment
      did you mean \`tables\`?`);
   });
 

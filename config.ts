@@ -116,6 +116,18 @@ export function parseConfig(yaml: string, origin: ConfigOrigin): Config {
 /** What single fields cannot know: names used twice, tables that the source does not capture. */
 function contradictions(config: Config, document: ConfigDocument): Mistake[] {
   const found: Mistake[] = [];
+  const { tables } = config.source;
+  const uncaptured = (path: readonly PropertyKey[], said: object): Mistake[] =>
+    Object.keys(said)
+      .filter((table) => !tables.some((one) => one === table || one.includes('*')))
+      .map((table) =>
+        document.mistake([...path, table], {
+          message: `${table} is not captured by the source`,
+          expected: `one of: ${tables.join(', ')}`,
+          candidates: { wrong: table, from: tables },
+          onKey: true,
+        }),
+      );
   const names = new Set<string>();
   const paths = new Set<string>();
   config.sinks.forEach((sink, index) => {
@@ -137,22 +149,13 @@ function contradictions(config: Config, document: ConfigDocument): Mistake[] {
       );
     }
     paths.add(sink.path);
-    for (const table of Object.keys(sink.tables)) {
-      if (config.source.tables.some((captured) => captured === table || captured.includes('*'))) {
-        continue;
-      }
-      found.push(
-        document.mistake(['sinks', index, 'tables', table], {
-          message: `${table} is not captured by the source`,
-          expected: `one of: ${config.source.tables.join(', ')}`,
-          candidates: { wrong: table, from: config.source.tables },
-          onKey: true,
-        }),
-      );
-    }
+    found.push(...uncaptured(['sinks', index, 'tables'], sink.tables));
   });
-  config.source.tables.forEach((table, index) => {
-    if (config.source.tables.indexOf(table) === index) return;
+  for (const option of ['filters', 'columns'] as const) {
+    found.push(...uncaptured(['source', option], config.source[option]));
+  }
+  tables.forEach((table, index) => {
+    if (tables.indexOf(table) === index) return;
     found.push(
       document.mistake(['source', 'tables', index], {
         message: `${table} is listed twice`,

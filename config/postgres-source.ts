@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { columnRules } from './column-rules.ts';
 import { group } from './group.ts';
 import { duration, flag, oneOf, size, text, whole } from './units.ts';
 
@@ -36,6 +37,21 @@ export const postgresSource = group({
   publication: text('the name of a publication')
     .optional()
     .describe('Publication; `millrace_<pipeline>` if not given. Created when missing.'),
+  filters: z
+    .record(z.string(), text('a condition in SQL'), {
+      error: 'conditions by table, such as public.orders: "id > 0"',
+    })
+    .prefault({})
+    .describe('Which rows of a table are captured: SQL, kept by the server (15 and newer).'),
+  columns: z
+    .record(z.string(), columnRules, {
+      error: 'rules by table, such as public.customers: { exclude: [ssn] }',
+    })
+    .prefault({})
+    .describe('What is done to columns of a table before they reach a topic.'),
+  hashKey: text('a secret')
+    .optional()
+    .describe('Key of the HMAC-SHA256 that `hash` writes. Keep it out of the file: ${NAME}.'),
   heartbeatInterval: duration()
     .prefault('10s')
     .describe(
@@ -44,6 +60,9 @@ export const postgresSource = group({
   slotWarnBytes: size()
     .prefault('4GiB')
     .describe('WAL kept for the slot from which it counts as at risk; 0B for never.'),
+  slotFailover: flag()
+    .prefault(false)
+    .describe('Make the slot one that standbys synchronise (17 and newer).'),
   slotPolicy: oneOf(['warn', 'stop'])
     .prefault('warn')
     .describe('What a slot at risk does: `warn` in the log, or `stop` the pipeline.'),

@@ -6,6 +6,7 @@ import type { Reach } from './failpoints.ts';
 import { processorLoop, sinkLoop, sourceLoop } from './loops.ts';
 import { Metrics } from './metrics.ts';
 import { Positions } from './positions.ts';
+import { SinkTables } from './sink-tables.ts';
 import { StageMeter } from './stage-meter.ts';
 import { topologyOf, type StagePlan } from './topology.ts';
 
@@ -88,7 +89,13 @@ function runSink(crashAt?: string): Promise<void> {
     effects.push('written to the sink');
     if (small.table.rows.length === LAST) stop.abort();
   };
-  return sinkLoop(small.table.open(), { ...parts(2, crashAt), halt: never }, stop.signal);
+  const stage = {
+    ...parts(2, crashAt),
+    halt: never,
+    tables: new SinkTables(),
+    parked: () => undefined,
+  };
+  return sinkLoop(small.table.open(), stage, stop.signal);
 }
 
 const wanted = Array.from({ length: LAST }, (_, index) => index + 1);

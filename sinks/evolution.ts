@@ -109,6 +109,7 @@ function typeFor(found: Column, wanted: Column, { dialect, place, late }: Asked)
   if (type !== null) return type;
   // What was widened since these rows were written holds them.
   if (late && dialect.widest(wanted.type, found.type) === found.type) return found.type;
+  // I7: what no type holds exactly is refused.
   throw new MillraceError(
     'SINK_TABLE_CONFLICT',
     `column ${wanted.name} is ${found.type} and the topic now has ${wanted.type}`,

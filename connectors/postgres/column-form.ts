@@ -2,6 +2,7 @@ import { ByteReader } from '../../schemas/byte-reader.ts';
 import { ByteWriter } from '../../schemas/byte-writer.ts';
 import { defaultJson } from '../../schemas/default-json.ts';
 import { MillraceError } from '../../errors.ts';
+import { ruled } from './column-rules.ts';
 import type { PgColumn, PgTable } from './table.ts';
 import { codecsOf } from './types/codec-of.ts';
 import type { TypeModes } from './types/modes.ts';
@@ -12,6 +13,8 @@ export interface ColumnForm {
   readonly name: string;
   readonly codec: TypeCodec;
   readonly optional: boolean;
+  /** Kept out of the topic. */
+  readonly excluded: boolean;
   /** Its default as Avro's JSON; undefined if it has none that is a constant. */
   readonly default: unknown;
   /** What a user should know; null if there is nothing. */
@@ -19,10 +22,15 @@ export interface ColumnForm {
 }
 
 export function columnForms(table: PgTable, modes: TypeModes): ColumnForm[] {
-  return codecsOf(table, modes).map(({ codec, note }, index) => {
+  return codecsOf(table, modes).map(({ codec, note }, index): ColumnForm => {
     const column = table.columns[index] as PgColumn;
-    const optional = column.optional && !table.key.includes(column.name);
-    return { name: column.name, codec, optional, default: defaultOf(column, codec), note };
+    const { name, rule } = column;
+    const optional = column.optional && !table.key.includes(name);
+    const form = { name, optional, note, excluded: rule?.kind === 'exclude' };
+    // A default would tell what the rule hides.
+    return rule === undefined
+      ? { ...form, codec, default: defaultOf(column, codec) }
+      : { ...form, codec: ruled(codec, rule), default: undefined };
   });
 }
 

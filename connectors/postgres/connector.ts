@@ -16,6 +16,7 @@ import { checkedCopy, tablesToCopy } from './copy-request.ts';
 import { resolveOptions, type PostgresOptions, type ResolvedOptions } from './options.ts';
 import { preflight, type Preflight } from './preflight.ts';
 import { openSnapshot } from './snapshot-transaction.ts';
+import { quoteName } from './server.ts';
 import { SlotMonitor } from './slot-monitor.ts';
 import { comesBinary, StreamTables } from './stream-tables.ts';
 import { tableShape } from './table-shape.ts';
@@ -165,6 +166,9 @@ class PostgresConnector implements Connector {
     const connection = await Connection.open(this.#settings, signal, 'replication');
     const settings = this.#settings;
     const options = this.#options;
+    if (options.slotFailover && found.slot?.failover === false) {
+      await connection.rows(`ALTER_REPLICATION_SLOT ${quoteName(options.slot)} (FAILOVER true)`);
+    }
     const jobs = new CopyJobs(after.copies ?? null, {
       ended: this.#endedCopies,
       told: (copies) => options.onCopies?.(copies),

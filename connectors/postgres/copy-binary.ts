@@ -10,7 +10,9 @@ import { MillraceError } from '../../errors.ts';
 /** The columns of a table for `COPY (SELECT …) TO STDOUT (FORMAT binary)`; what we know only as text comes as text. */
 export function copySelect(table: PgTable): string {
   return table.columns
-    .map(({ name, type }) => {
+    .map(({ name, type, rule }) => {
+      // It keeps its place in the row, and its values stay on the server.
+      if (rule?.kind === 'exclude') return 'NULL';
       const quoted = `"${name.replaceAll('"', '""')}"`;
       if (isBinarySafe(type)) return quoted;
       // As the stream prints it. A cast to text may differ (inet gains a mask), and a row of nulls is

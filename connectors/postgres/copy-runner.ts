@@ -4,6 +4,7 @@ import { MillraceError } from '../../errors.ts';
 import type { ChangeBatch } from '../connector.ts';
 import { tableByName, type CataloguedTable } from './catalogue.ts';
 import { snapshotEvent, type ChangeEvent } from './change-event.ts';
+import { checkRules, withRules } from './column-rules.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import { CopyDecoder } from './copy-binary.ts';
@@ -151,8 +152,10 @@ export class CopyRunner implements AsyncDisposable {
     const connection = this.#connection;
     if (connection === null) return;
     try {
-      const of = await tableByName(connection, job.table);
-      if (of === null) throw new Error('the table does not exist any more');
+      const found = await tableByName(connection, job.table);
+      if (found === null) throw new Error('the table does not exist any more');
+      checkRules(found.table, this.#options);
+      const of = { ...found, table: withRules(found.table, this.#options) };
       this.#jobs.estimated(job.table, of.rowsEstimated);
       const fence = (await mayLackValues(connection, of)) ? await heldFence(connection) : before;
       // A transaction came in between that takes long: the stream goes on, and we wait beside it.
@@ -176,7 +179,7 @@ export class CopyRunner implements AsyncDisposable {
   ): AsyncGenerator<ChangeBatch> {
     const connection = this.#connection as Connection;
     await connection.rows('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
-    const [unit] = await snapshotUnits(connection, [of]);
+    const [unit] = await snapshotUnits(connection, [of], this.#options.filters);
     if (unit === undefined) throw new Error('the table cannot be read in ranges of its key');
     const narrowed = { ...unit, conditions: [...unit.conditions, ...given(job.where)] };
     const range = await firstRange(connection, narrowed, {

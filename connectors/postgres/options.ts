@@ -3,6 +3,7 @@ import type { Log } from '../../log.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
 import type { CopyProgress, SourceHealth } from '../connector.ts';
 import type { NameAdjustment } from '../../schemas/avro.ts';
+import type { RuleBook } from './column-rules.ts';
 import type { SnapshotProgress } from './snapshot-progress.ts';
 import {
   DEFAULT_MODES,
@@ -15,7 +16,7 @@ import {
 } from './types/modes.ts';
 
 /** What a user may set. Everything but `tables`, `prefix` and the place of the server has a default. */
-export interface PostgresOptions {
+export interface PostgresOptions extends RuleBook {
   /** Name of the pipeline: the default slot and publication are `millrace_<pipeline>`. */
   readonly pipeline: string;
   /** `postgres://user:password@host:port/database?sslmode=…`; the fields below go over it. */
@@ -30,6 +31,8 @@ export interface PostgresOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** `schema.table`; `*` stands for any characters in either part. */
   readonly tables: readonly string[];
+  /** Which rows are captured, by `schema.table`: SQL conditions, kept by the server (15 and newer). */
+  readonly filters?: Readonly<Record<string, string>>;
   readonly slot?: string;
   readonly publication?: string;
   /** First part of every topic name. */
@@ -70,6 +73,8 @@ export interface PostgresOptions {
   readonly slotLookIntervalMs?: number;
   /** WAL kept for the slot from which it counts as at risk. Default 4 GiB; 0 for never. */
   readonly slotWarnBytes?: number;
+  /** Makes the slot one that standbys synchronise, from PostgreSQL 17 on. Default false. */
+  readonly slotFailover?: boolean;
   /** What a slot at risk does: `warn` in the log, `stop` the pipeline. Default `warn`. */
   readonly slotPolicy?: SlotPolicy;
   /** Tables whose topics never had a record: they are copied if they have rows. */
@@ -99,6 +104,7 @@ const defaults = {
   slotLookIntervalMs: 10_000,
   slotWarnBytes: 4 * 1024 ** 3,
   slotPolicy: 'warn' as SlotPolicy,
+  slotFailover: false,
   reconnectMs: 100,
   reconnectMsMax: 30_000,
   connectTimeoutMs: 10_000,

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../errors.ts';
 import { catalogue, type CataloguedTable } from './catalogue.ts';
+import { checkRules, withRules } from './column-rules.ts';
 import type { Connection } from './connection.ts';
 import type { ResolvedOptions } from './options.ts';
 import { planPublication, type PublicationPlan } from './publication.ts';
@@ -25,12 +26,21 @@ export async function preflight(
 ): Promise<Preflight> {
   const found = await server(connection);
   checkServer(found);
-  const tables = captured(await catalogue(connection), options.tables);
+  if (options.slotFailover && found.major < 17) {
+    throw new MillraceError('CONFIG_INVALID', `PostgreSQL ${found.major} has no failover slots.`, {
+      place: 'source.slotFailover',
+      expected: 'PostgreSQL 17 or newer, or false',
+    });
+  }
+  const plain = captured(await catalogue(connection), options.tables);
+  for (const { table } of plain) checkRules(table, options);
+  const tables = plain.map((one) => ({ ...one, table: withRules(one.table, options) }));
   checkReadable(tables, found);
   checkIdentities(tables);
   const publication = await planPublication(connection, {
     name: options.publication,
     tables,
+    filters: options.filters ?? {},
     server: found,
   });
   const slot = await replicationSlot(connection, options.slot);

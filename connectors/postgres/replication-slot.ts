@@ -12,6 +12,8 @@ export interface Slot {
   readonly confirmedLsn: bigint | null;
   /** Why it can no longer be read; null if it can. */
   readonly lost: string | null;
+  /** Standbys synchronise it. */
+  readonly failover: boolean;
 }
 
 /** The slot as the server shows it; null if there is none. */
@@ -33,6 +35,7 @@ export async function replicationSlot(connection: Connection, name: string): Pro
     activePid: typeof slot['active_pid'] === 'number' ? slot['active_pid'] : null,
     restartLsn: restart === null ? null : parseLsn(restart),
     confirmedLsn: confirmed === null ? null : parseLsn(confirmed),
+    failover: slot['failover'] === true,
     lost: reason ?? (text('wal_status') === 'lost' ? 'its WAL was removed' : null),
   };
 }
@@ -65,11 +68,12 @@ export interface CreatedSlot {
 export async function createSlot(
   connection: Connection,
   name: string,
-  major: number,
+  how: { readonly major: number; readonly failover: boolean },
 ): Promise<CreatedSlot> {
-  const how = major >= 15 ? "(SNAPSHOT 'export')" : 'EXPORT_SNAPSHOT';
+  const also = how.failover ? ', FAILOVER true' : '';
+  const options = how.major >= 15 ? `(SNAPSHOT 'export'${also})` : 'EXPORT_SNAPSHOT';
   const [row] = await connection.rows<{ consistent_point: string; snapshot_name: string }>(
-    `CREATE_REPLICATION_SLOT ${quoteName(name)} LOGICAL pgoutput ${how}`,
+    `CREATE_REPLICATION_SLOT ${quoteName(name)} LOGICAL pgoutput ${options}`,
   );
   if (row === undefined) {
     throw new MillraceError('PROTOCOL_UNEXPECTED', 'CREATE_REPLICATION_SLOT returned no row.');

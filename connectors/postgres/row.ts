@@ -20,6 +20,7 @@ interface RowColumn {
   /** The union's branches, as Avro writes their numbers. */
   readonly valueBranch: number;
   readonly nullBranch: number;
+  readonly excluded: boolean;
   /** Written where an old row has only its identity: null, or the type's zero if null is not allowed. */
   readonly absent: Buffer;
   /** Written for an unchanged TOAST value. */
@@ -47,7 +48,9 @@ export class Row {
     const { columns } = table;
     this.#columns = columnForms(table, modes).map(rowColumn);
     this.#missing = new Int32Array(columns.length);
-    this.#required = columns.flatMap((column, index) => (column.optional ? [] : [index]));
+    this.#required = columns.flatMap((column, index) =>
+      column.optional || column.rule?.kind === 'exclude' ? [] : [index],
+    );
   }
 
   /** False if a column is null that may not be: the table is not as its schema says. */
@@ -72,6 +75,7 @@ export class Row {
     this.#expect(tuple.count);
     for (let i = 0; i < columns.length; i++) {
       const column = columns[i] as RowColumn;
+      if (column.excluded) continue;
       this.#at = i;
       let from = tuple;
       let kind = tuple.kinds[i];
@@ -153,7 +157,7 @@ function equal(left: Int32Array, right: Int32Array): boolean {
 }
 
 function rowColumn(form: ColumnForm): RowColumn {
-  const { name, codec, optional } = form;
+  const { name, codec, optional, excluded } = form;
   // The branch of the default comes first.
   const [valueBranch, nullBranch] = form.default === undefined ? [2, 0] : [0, 2];
   const zero = encoded((out) => writeZero(codec.semantic, out));
@@ -163,7 +167,7 @@ function rowColumn(form: ColumnForm): RowColumn {
   const absent = optional ? Buffer.of(nullBranch) : zero;
   const given = optional && text !== null ? Buffer.concat([Buffer.of(valueBranch), text]) : text;
   const placeholder = given ?? absent;
-  return { name, codec, optional, valueBranch, nullBranch, absent, placeholder };
+  return { name, codec, optional, excluded, valueBranch, nullBranch, absent, placeholder };
 }
 
 const TEXT_LIKE: ReadonlySet<SemanticType['kind']> = new Set([

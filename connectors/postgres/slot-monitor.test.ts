@@ -153,3 +153,24 @@ describe('the connection', () => {
     await expect.poll(() => capture.changes.length, soon).toBe(2);
   });
 });
+
+test('a failover slot is made so, and one that was not becomes one', async () => {
+  await using database = await withItems(server);
+  const marked = async (): Promise<unknown> =>
+    (
+      await database.query(
+        'SELECT failover FROM pg_replication_slots WHERE database = current_database()',
+      )
+    )[0];
+  const plain = hurried(database);
+  const capture = await snapshotTaken(plain);
+  expect(await marked()).toEqual({ failover: false });
+  {
+    await using _ = streaming({ ...plain, slotFailover: true }, capture);
+    await expect.poll(marked, soon).toEqual({ failover: true });
+    await insert(database, 11, 11);
+    await expect.poll(() => capture.changes.length, soon).toBe(11);
+  }
+  await snapshotTaken({ ...plain, slotFailover: true });
+  expect(await marked()).toEqual({ failover: true });
+});

@@ -2,6 +2,7 @@ import { escapeLiteral } from 'pg';
 import type { CataloguedTable } from './catalogue.ts';
 import type { Connection } from './connection.ts';
 import { copySelect } from './copy-binary.ts';
+import { filterOf, type RowFilters } from './row-filters.ts';
 import { quoteName, quoteTable } from './server.ts';
 
 /**
@@ -28,13 +29,16 @@ export interface SnapshotRange {
 export async function snapshotUnits(
   connection: Connection,
   tables: readonly CataloguedTable[],
+  filters: RowFilters = {},
 ): Promise<SnapshotUnit[]> {
   const units: SnapshotUnit[] = [];
   for (const of of tables) {
     const { table } = of;
+    const filter = filterOf(of, filters);
+    const conditions = filter === null ? [] : [`(${filter}\n)`];
     if (table.key.length > 0 || !of.partitioned) {
       const name = `${table.schema}.${table.name}`;
-      units.push({ name, of, oid: table.oid, relation: quoteTable(table), conditions: [] });
+      units.push({ name, of, oid: table.oid, relation: quoteTable(table), conditions });
       continue;
     }
     const leaves = await connection.rows<{ oid: number; schema: string; name: string }>(
@@ -50,7 +54,7 @@ export async function snapshotUnits(
         of,
         oid: leaf.oid,
         relation: quoteTable(leaf),
-        conditions: [],
+        conditions,
       });
     }
   }

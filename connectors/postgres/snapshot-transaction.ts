@@ -62,7 +62,10 @@ async function beginNew(
   }
   // The exported snapshot lives while this connection does nothing else.
   await using exporter = await Connection.open(settings, signal, 'replication');
-  const created = await createSlot(exporter, slot, found.server.major);
+  const created = await createSlot(exporter, slot, {
+    major: found.server.major,
+    failover: options.slotFailover,
+  });
   await connection.rows('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
   await connection.rows(`SET TRANSACTION SNAPSHOT '${created.snapshot}'`);
   const [seen] = await connection.rows<{ seen: string }>(

@@ -69,7 +69,7 @@ export class Snapshot {
   }
 
   async *batches(): AsyncGenerator<ChangeBatch> {
-    const units = await snapshotUnits(this.#connection, this.#tables);
+    const units = await snapshotUnits(this.#connection, this.#tables, this.#options.filters);
     for (const unit of units) {
       if (!this.#state.done.includes(unit.name)) yield* this.#unit(unit);
       if (units.findLast(({ of }) => of === unit.of) === unit) this.#meter.finish(tableOf(unit));

@@ -2,6 +2,7 @@ import { MillraceError } from '../../errors.ts';
 import type { OutgoingBuffer } from '../../broker/outgoing-buffer.ts';
 import { cataloguedTable } from './catalogue.ts';
 import { Connection } from './connection.ts';
+import { ruledColumns, withRules } from './column-rules.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { Relation } from './pgoutput.ts';
@@ -51,7 +52,9 @@ export class StreamTables {
   async encoderOf(relation: Relation, buffer: OutgoingBuffer): Promise<TableEncoder | null> {
     await this.#checkName(relation);
     if (!this.#filter.matches(relation.schema, relation.name)) return null;
-    const table = tableOfRelation(relation, await this.#look(relation.oid));
+    const described = tableOfRelation(relation, await this.#look(relation.oid));
+    await this.#checkRules(described);
+    const table = withRules(described, this.#options);
     if (this.binary && !comesBinary(table)) {
       throw new MillraceError('SOURCE_FORMAT', 'A table got a column that must come as text.', {
         place: `${relation.schema}.${relation.name}`,
@@ -59,6 +62,27 @@ export class StreamTables {
     }
     const { database } = this.#settings;
     return openTableEncoder(table, { ...this.#options, buffer, database });
+  }
+
+  /**
+   * A column that is to be hidden must not come out under another name. It may be missing from a
+   * description that is older than the column.
+   */
+  async #checkRules(table: PgTable): Promise<void> {
+    const missing = ruledColumns(table, this.#options).filter((name) => !has(table, name));
+    if (missing.length === 0) return;
+    const now = await this.#now(table.oid);
+    const gone = missing.filter((name) => now === null || !has(now, name));
+    if (gone.length === 0) return;
+    throw new MillraceError(
+      'SOURCE_TABLE_CHANGED',
+      'A column with a rule was renamed or dropped.',
+      {
+        place: `${nameOf(table)}, column ${gone.join(', ')}`,
+        remedy:
+          'Correct `source.columns` and start again: nothing of the changed table was captured.',
+      },
+    );
   }
 
   /**
@@ -70,7 +94,7 @@ export class StreamTables {
     const before = this.#names.get(relation.oid);
     const now = nameOf(relation);
     if (before === undefined || before === now) return;
-    const table = await this.#look(relation.oid);
+    const table = await this.#now(relation.oid);
     if (table === null || nameOf(table) !== now) return;
     throw new MillraceError('SOURCE_TABLE_CHANGED', `The table ${before} was renamed.`, {
       place: now,
@@ -82,7 +106,10 @@ export class StreamTables {
   async #look(oid: number): Promise<PgTable | null> {
     const known = this.#known.get(oid);
     this.#known.delete(oid);
-    if (known !== undefined) return known;
+    return known ?? this.#now(oid);
+  }
+
+  async #now(oid: number): Promise<PgTable | null> {
     await using connection = await Connection.open(this.#settings, this.#signal);
     return (await cataloguedTable(connection, oid))?.table ?? null;
   }
@@ -90,4 +117,8 @@ export class StreamTables {
 
 function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
   return `${schema}.${name}`;
+}
+
+function has({ columns }: PgTable, name: string): boolean {
+  return columns.some((column) => column.name === name);
 }

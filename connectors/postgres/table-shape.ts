@@ -2,7 +2,7 @@ import { topicName } from '../../broker/broker.ts';
 import type { ColumnShape, TableShape } from '../../schemas/envelope.ts';
 import { avroName, isAvroName, type NameAdjustment } from '../../schemas/avro.ts';
 import type { PgTable } from './table.ts';
-import { columnForms } from './column-form.ts';
+import { columnForms, type ColumnForm } from './column-form.ts';
 import type { TypeModes } from './types/modes.ts';
 import { MillraceError } from '../../errors.ts';
 
@@ -23,13 +23,14 @@ export function tableShape(
   { prefix, modes, names }: TopicForm,
 ): { readonly shape: TableShape; readonly notes: string[] } {
   const notes: string[] = [];
-  const columns = columnForms(table, modes).map((form): ColumnShape => {
+  const kept = columnForms(table, modes).filter(({ excluded }) => !excluded);
+  const columns = kept.map((form): ColumnShape => {
     const { name, codec, optional, note } = form;
     if (note !== null) notes.push(`${name}: ${note}`);
     const shape = { name, type: codec.semantic, optional };
     return form.default === undefined ? shape : { ...shape, default: form.default };
   });
-  refuseClashes(table, names);
+  refuseClashes(table, { names, kept });
   const topic = topicName(prefix, table.schema, table.name);
   if (names === 'none') refuseNames(topic, columns);
   return { shape: { topic, columns, key: table.key, names }, notes };
@@ -48,9 +49,12 @@ function refuseNames(topic: string, columns: readonly ColumnShape[]): void {
 }
 
 /** Avro allows fewer names than Postgres: `a b` and `a_b` are one field. */
-function refuseClashes(table: PgTable, names: NameAdjustment): void {
+function refuseClashes(
+  table: PgTable,
+  { names, kept }: { readonly names: NameAdjustment; readonly kept: readonly ColumnForm[] },
+): void {
   const seen = new Map<string, string>();
-  for (const { name } of table.columns) {
+  for (const { name } of kept) {
     const field = avroName(name, names);
     const other = seen.get(field);
     if (other !== undefined) {

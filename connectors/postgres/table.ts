@@ -1,3 +1,5 @@
+import type { ColumnRule } from './column-rules.ts';
+
 /** A type as the catalogue has it, resolved as far as encoding needs. */
 export interface PgType {
   readonly oid: number;
@@ -25,6 +27,8 @@ export interface PgColumn {
   readonly optional: boolean;
   /** Its default as the catalogue prints it: `'x'::text`. */
   readonly default?: string | null;
+  /** What is done to its values before they are written. */
+  readonly rule?: ColumnRule;
 }
 
 /** What an update or delete says of the old row. */
