@@ -172,27 +172,67 @@ async function differences(
   return found;
 }
 
-test('values of every type have equal text in Postgres and in DuckDB', async () => {
+async function loaded(
+  tables: readonly [type: string, values: readonly string[]][],
+  options: Partial<PostgresOptions> = {},
+): Promise<string[]> {
   await using from = await database();
-  const tables = types.map(([type, values]): [string, string[]] => [
-    type,
-    fc.sample(values.filter(inRange), { seed, numRuns: 16 }),
-  ]);
-  const path = join(folder, 'all.duckdb');
+  const path = join(folder, `${++files}.duckdb`);
   const registry = new MemoryRegistry();
   {
     await using sink = duckdbSink(
       { path, pipeline: 'equal', prefix: 'shop', threads: 1 },
       { registry, log: silent },
     );
-    await capture(from, tables, { sink, registry });
+    await capture(from, tables, { sink, registry }, options);
   }
-  expect(
-    await differences(
-      from,
-      path,
-      types.map(([type]) => type),
-    ),
-    `seed ${seed}`,
-  ).toEqual([]);
+  const names = tables.map(([type]) => type);
+  return await differences(from, path, names);
+}
+let files = 0;
+
+test('values of every type have equal text in Postgres and in DuckDB', async () => {
+  const tables = types.map(([type, values]): [string, string[]] => [
+    type,
+    fc.sample(values.filter(inRange), { seed, numRuns: 16 }),
+  ]);
+  expect(await loaded(tables), `seed ${seed}`).toEqual([]);
 }, 110_000);
+
+const sampled = (...names: readonly (keyof typeof scalars)[]): [string, string[]][] =>
+  names.map((type) => [
+    type,
+    fc.sample((scalars[type] as fc.Arbitrary<string>).filter(inRange), { seed, numRuns: 16 }),
+  ]);
+
+test.each([
+  [
+    { decimalHandling: 'string' },
+    [...sampled('numeric', 'money'), ['numeric(12,2)', ['NaN', '1.50']]],
+  ],
+  [{ intervalHandling: 'string' }, sampled('interval')],
+  [{ timePrecision: 'microseconds' }, sampled('time', 'time(0)', 'timestamp(3)', 'date')],
+  [{ timePrecision: 'adaptive_time_microseconds' }, sampled('time', 'time(0)')],
+  [{ timePrecision: 'connect' }, sampled('time', 'timestamp', 'date')],
+] as const)(
+  'they have with %o, too',
+  async (options, tables) => {
+    const given = tables.map(([type, values]): [string, string[]] => [type, [...values]]);
+    expect(await loaded(given, options), `seed ${seed}`).toEqual([]);
+  },
+  60_000,
+);
+
+test.each([
+  ['numeric(12,2)', 'NaN', /decimalHandling: string/],
+  ['timestamp', '294276-12-31 23:59:59.999999', /timePrecision: isostring/],
+  ['int[]', '{{1,2},{3,4}}', /integer\[\]\[\]/],
+  ['int[]', '[0:1]={7,8}', /a\[:\]/],
+  ['interval', 'infinity', /Correct the value/],
+])('%s %s, which DuckDB cannot hold, is refused with a remedy', async (type, value, remedy) => {
+  await expect(loaded([[type, [value, value]]])).rejects.toMatchObject({
+    code: 'VALUE_UNSUPPORTED',
+    remedy: expect.stringMatching(remedy),
+    place: expect.stringMatching(/^shop\.public\.t_0-0 offset/),
+  });
+});

@@ -53,6 +53,30 @@ test('an update gets the columns that were not sent, within one call and across 
   expect(run.log.records(latest).at(-1)).toEqual(full);
 });
 
+const exact = (record: PlainRecord, text: object): PlainRecord => ({
+  ...record,
+  headers: [
+    ...(record.headers ?? []),
+    { name: 'millrace.exact', value: Buffer.from(JSON.stringify(text)) },
+  ],
+});
+
+test('a column that is put in brings along what its type could not say of it', async () => {
+  await using processor = await run.open();
+  await run.give(processor, [
+    exact(insert(1, 1n, 'long'), { after: { body: '{{1}}', note: 'gone' } }),
+    exact(update(2n, ['body'], { note: 'b' }), { after: { note: 'NaN' } }),
+    update(3n, ['body'], { note: 'c' }),
+  ]);
+  const told = run.log
+    .records(changes)
+    .map(({ headers }) => headers?.map(({ name, value }) => [name, String(value)]));
+  expect(told.slice(1)).toEqual([
+    [['millrace.exact', JSON.stringify({ after: { note: 'NaN', body: '{{1}}' } })]],
+    [['millrace.exact', JSON.stringify({ after: { body: '{{1}}' } })]],
+  ]);
+});
+
 test('where the row is not known the list stays, with what is still missing', async () => {
   {
     await using processor = await run.open();

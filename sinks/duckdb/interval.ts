@@ -54,4 +54,6 @@ const malformed = (form: string): MillraceError =>
   new MillraceError('RECORD_MALFORMED', `an interval is not ${form}`);
 
 const infinite = (): MillraceError =>
-  new MillraceError('VALUE_UNSUPPORTED', 'an interval is infinite, which INTERVAL cannot be');
+  new MillraceError('VALUE_UNSUPPORTED', 'an interval is infinite, which INTERVAL cannot be', {
+    remedy: 'Correct the value at the source.',
+  });
