@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { optionsOf } from '../config/options.ts';
 import { optionTree } from '../config.ts';
+import { differences } from './golden/postgres-differences.ts';
 import { metricNames } from '../runtime/metrics.ts';
 
 const docs = (name: string): string =>
@@ -36,5 +37,14 @@ describe('docs/operations.md', () => {
   test('lists every metric with its meaning, and no other', () => {
     const expected = Object.entries(metricNames).map(([name, help]) => `| \`${name}\` | ${help} |`);
     expect(section(docs('operations.md'), 'metrics')).toEqual(expected);
+  });
+});
+
+describe('docs/sources/postgres.md', () => {
+  test('lists every difference from Debezium that is tested, and no other', () => {
+    const expected = Object.entries(differences).flatMap(([column, of]) =>
+      Object.entries(of).map(([kind, reason]) => `| \`${column}\` | ${kind} | ${reason} |`),
+    );
+    expect(section(docs('sources/postgres.md'), 'differences')).toEqual(expected);
   });
 });
