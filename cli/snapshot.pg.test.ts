@@ -47,3 +47,28 @@ test('a table is copied again on demand, and one added later by itself', async (
   expect(await shell.rows(rowsOf('customers'))).toEqual([[500]]);
   expect(await second.stop()).toEqual(stopped);
 });
+
+test('a copy that is killed goes on with the ranges left, and ends with each row once', async () => {
+  shell.configured();
+  await shell.database.query(
+    `INSERT INTO customers SELECT g, 'name ' || g FROM generate_series(1000, 200999) g`,
+  );
+  const first = shell.run();
+  await first.url;
+  const total = 200_500;
+  await expect.poll(() => shell.rowsSoon(rowsOf('customers')), poll).toEqual([[total]]);
+  expect((await shell.millrace('snapshot', 'public.customers')).code).toBe(0);
+  const rows = async (): Promise<number> =>
+    (await shell.json<{ copies: { rows: number }[] }>('status')).copies[0]?.rows ?? 0;
+  await expect.poll(rows, { ...poll, interval: 5 }).toBeGreaterThan(0);
+  const before = await rows();
+  first.process.kill('SIGKILL');
+  await first.ended;
+  const second = shell.run();
+  await second.url;
+  const done = async (): Promise<Copies['copies']> => (await shell.json<Copies>('status')).copies;
+  await expect.poll(done, poll).toMatchObject([{ state: 'done', rows: total }]);
+  expect(before).toBeLessThan(total);
+  await expect.poll(() => shell.rowsSoon(rowsOf('customers')), poll).toEqual([[total]]);
+  expect(await second.stop()).toEqual(stopped);
+});

@@ -19,12 +19,12 @@ describe('a copy', () => {
       const stop = new AbortController();
       let batches = 0;
       await using running = copying(of, capture, () => {
-        if (++batches < 6) return Promise.resolve();
+        if (++batches < 6 || stop.signal.aborted) return Promise.resolve();
         // Published, and then nothing any more: the process is gone.
         return new Promise((resolve) => stop.signal.addEventListener('abort', () => resolve()));
       });
       if (life === 0) await start(running, 'public.items');
-      await until(() => batches === 6);
+      await until(() => batches >= 6);
       stop.abort();
     }
     expect(reads(capture).length).toBeLessThan(1_000);
@@ -78,6 +78,25 @@ describe('a copy', () => {
     await expect.poll(() => capture.changes.at(-1)?.op, soon).toBe('c');
     expect(reads(capture).length).toBe(before);
     expect(running.copies()).toEqual([]);
+  });
+
+  test('whose connection is lost opens it again, and the stream does not notice', async () => {
+    await using database = await withItems(server, 1_000);
+    const of = hurried(database, { snapshotRowsPerRange: 20 });
+    const capture = await snapshotTaken(of);
+    capture.changes.length = 0;
+    let lost = 0;
+    await using running = copying({ ...of, onLost: () => lost++ }, capture);
+    await start(running, 'public.items');
+    await until(() => reads(capture).length > 100);
+    const ended = await database.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`,
+    );
+    expect(ended.length).toBeGreaterThan(0);
+    await expect.poll(() => running.state('public.items'), soon).toBe('done');
+    expect(lost).toBe(0);
+    expect(capture.table()).toEqual(await contents(database));
   });
 
   test('whose table is dropped fails by itself, and can be cancelled', async () => {

@@ -23,6 +23,8 @@ const RANGE_ROWS_MAX = 20_000;
 const OLDER_MS = 50;
 /** How long the stream may stand still for them. */
 const HELD_MS_MAX = 1_000;
+/** Wait before a lost connection is opened again. */
+const RETRY_MS = 1_000;
 
 /**
  * Copies tables while their changes are streamed, one range of keys between two batches of the stream.
@@ -50,7 +52,6 @@ export class CopyRunner implements AsyncDisposable {
   #connection: Connection | null = null;
   #ready: { readonly table: string; readonly fence: CopyFence } | null = null;
   #ring: () => void = () => {};
-  #failed: (error: unknown) => void = () => {};
 
   constructor(
     about: {
@@ -68,15 +69,13 @@ export class CopyRunner implements AsyncDisposable {
       this.#wake.ring();
       this.#ring();
     };
-    this.#working = this.#work().catch((error: unknown) => {
-      if (!this.#signal.aborted) this.#failed(error);
-    });
+    // It ends only with the signal; what it awaits then throws.
+    this.#working = this.#work().catch(() => {});
   }
 
-  /** Whom to tell that something is due, and that copying cannot go on. */
-  attach(ring: () => void, failed: (error: unknown) => void): void {
+  /** Whom to tell that something is due. */
+  attach(ring: () => void): void {
     this.#ring = ring;
-    this.#failed = failed;
   }
 
   get jobs(): CopyJobs {
@@ -112,22 +111,47 @@ export class CopyRunner implements AsyncDisposable {
     this.#connection?.destroy();
   }
 
-  /** Sets a fence for the next range and waits until it has passed; then it is the stream's turn. */
   async #work(): Promise<void> {
-    for (;;) {
-      this.#signal.throwIfAborted();
+    while (!this.#signal.aborted) {
       const job = this.#jobs.next;
       if (job === null) {
         await this.#wake.heard(this.#signal);
         continue;
       }
-      this.#connection ??= await this.#open();
-      const fence = await setFence(this.#connection);
-      if (!(await this.#passes(this.#connection, fence, job.table))) continue;
-      this.#ready = { table: job.table, fence };
-      this.#ring();
-      await this.#taken.heard(this.#signal);
+      try {
+        await this.#prepare(job.table);
+      } catch (error) {
+        if (this.#signal.aborted) return;
+        this.#trouble(job.table, error);
+        if (isLost(error)) await sleep(RETRY_MS, undefined, { signal: this.#signal });
+      }
     }
+  }
+
+  /** Sets a fence for the next range and waits until it has passed; then it is the stream's turn. */
+  async #prepare(table: string): Promise<void> {
+    this.#connection ??= await this.#open();
+    const fence = await setFence(this.#connection);
+    if (!(await this.#passes(this.#connection, fence, table))) return;
+    this.#ready = { table, fence };
+    this.#ring();
+    await this.#taken.heard(this.#signal);
+  }
+
+  /**
+   * The trouble of a copy is not the stream's. A connection is opened again; with anything else the copy
+   * stops, is seen in `status`, and goes on from its last range when it is told to.
+   */
+  #trouble(table: string, error: unknown): void {
+    this.#connection?.destroy();
+    this.#connection = null;
+    const message = error instanceof Error ? error.message : String(error);
+    if (isLost(error)) {
+      this.#options.log.warn({ table }, `the copy waits for a connection: ${message}`);
+      return;
+    }
+    this.#options.log.error({ table }, `the copy has failed: ${message}`);
+    this.#jobs.fail(table, message);
   }
 
   async #open(): Promise<Connection> {
@@ -163,13 +187,7 @@ export class CopyRunner implements AsyncDisposable {
       yield* this.#read(job, { of, fence, at });
     } catch (error) {
       this.#signal.throwIfAborted();
-      if (isLost(error)) throw error;
-      // One table's trouble is not the pipeline's: the copy stops, is seen in `status`, and goes on
-      // from its last range when it is told to.
-      const message = error instanceof Error ? error.message : String(error);
-      this.#options.log.error({ table: job.table }, `the copy has failed: ${message}`);
-      this.#jobs.fail(job.table, message);
-      await connection.rows('ROLLBACK');
+      this.#trouble(job.table, error);
     }
   }
 

@@ -52,10 +52,7 @@ export class WalStream implements AsyncDisposable {
     connection.release();
     this.#tables = from.tables;
     this.#copies = from.copies;
-    this.#copies.attach(
-      () => this.#bell.ring(),
-      (error) => this.#handler.failed(error),
-    );
+    this.#copies.attach(() => this.#bell.ring());
     this.#delivered = after;
     this.#flushed = from.flushed;
     this.#encoder = new StreamEncoder({ resume: after });
