@@ -40,11 +40,11 @@ describe('docs/operations.md', () => {
   });
 });
 
-describe('docs/sources/postgres.md', () => {
+describe('docs/sources/postgres-values.md', () => {
   test('lists every difference from Debezium that is tested, and no other', () => {
     const expected = Object.entries(differences).flatMap(([column, of]) =>
       Object.entries(of).map(([kind, reason]) => `| \`${column}\` | ${kind} | ${reason} |`),
     );
-    expect(section(docs('sources/postgres.md'), 'differences')).toEqual(expected);
+    expect(section(docs('sources/postgres-values.md'), 'differences')).toEqual(expected);
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, test as anyTest } from 'vitest';
 import { brokerCompaction } from './broker-compaction.ts';
 import { brokerCrash } from './broker-crash.ts';
 import { brokerGroups } from './broker-groups.ts';
+import { brokerMembers } from './broker-members.ts';
 import { brokerReading, brokerRecords } from './broker-records.ts';
 import {
   consumedOf,
@@ -51,6 +52,7 @@ export function brokerConformance(name: string, factory: BrokerFactory): void {
     });
     describe('groups', () => {
       brokerGroups(test);
+      brokerMembers(test);
     });
     describe('retention and compaction', () => {
       brokerCompaction(test);

@@ -17,7 +17,7 @@ export const TABLES = [
 
 /**
  * Where we differ from Debezium on purpose, by table and column, each with the reason. The same list is
- * in docs/sources/postgres.md.
+ * in docs/sources/postgres-values.md.
  */
 export const differences: Readonly<
   Record<string, { readonly schema?: string; readonly value?: string }>
