@@ -53,6 +53,21 @@ const afters = (capture: Capture, op: string): string[] =>
     .sort();
 
 describe('a snapshot', () => {
+  test('that begins anew truncates first what an earlier one has left downstream', async () => {
+    await using database = await server.createDatabase();
+    await database.query(`
+      CREATE TABLE old (id int PRIMARY KEY); INSERT INTO old VALUES (1), (2);
+      CREATE TABLE young (id int PRIMARY KEY); INSERT INTO young VALUES (1)`);
+    const capture = await snapshotTaken(
+      hurried(database, { tables: ['public.*'], emptyTables: ['public.young'] }),
+    );
+    const of = (table: string) => capture.changes.filter(({ topic }) => topic.endsWith(table));
+    expect(of('old').map(({ op }) => op)).toEqual(['t', 'r', 'r']);
+    expect(of('young').map(({ op }) => op)).toEqual(['r']);
+    const [emptied, row] = of('old');
+    expect(emptied!.version).toBe(row!.version - 1n);
+  });
+
   test('reads tables of any key in ranges, each row once', async () => {
     await using database = await server.createDatabase();
     await database.query(`

@@ -34,10 +34,14 @@ export class Snapshot {
   readonly #database: string;
   readonly #buffer = new OutgoingBuffer();
   readonly #event: ChangeEvent;
+  /** Just below the rows. */
+  readonly #emptied: ChangeEvent;
   readonly #meter: ProgressMeter;
   readonly #resumed: boolean;
   #state: SnapshotState;
   #at: WalPosition;
+  /** Tables of which a part was read. */
+  readonly #begun = new Set<CataloguedTable>();
   /** Rows in the buffer. */
   #rows = 0;
 
@@ -59,7 +63,9 @@ export class Snapshot {
     this.#resumed = about.resumed;
     this.#at = about.at;
     this.#state = about.at.snapshot;
-    this.#event = snapshotEvent(BigInt(`0x${this.#state.version}`), Date.now() * 1000);
+    const version = BigInt(`0x${this.#state.version}`);
+    this.#event = snapshotEvent(version, Date.now() * 1000);
+    this.#emptied = snapshotEvent(version - 1n, Date.now() * 1000);
     this.#meter = new ProgressMeter(
       about.tables.map(({ table, rowsEstimated }) => ({
         table: `${table.schema}.${table.name}`,
@@ -79,6 +85,15 @@ export class Snapshot {
     this.#buffer.reset();
   }
 
+  /**
+   * Whether a table has rows downstream from before this snapshot, which begins anew. They are truncated
+   * before its first row: nobody else would tell of those that were deleted in between.
+   */
+  #isWritten(unit: SnapshotUnit): boolean {
+    const { emptyTables } = this.#options;
+    return emptyTables !== undefined && !emptyTables.includes(tableOf(unit));
+  }
+
   async *#unit(unit: SnapshotUnit): AsyncGenerator<ChangeBatch> {
     const { table } = unit.of;
     const keyed = table.key.length > 0;
@@ -88,6 +103,10 @@ export class Snapshot {
       database: this.#database,
     });
     const begun = this.#state.table === unit.name ? this.#state.after : null;
+    if (begun === null && !this.#begun.has(unit.of) && this.#isWritten(unit)) {
+      encoder.truncate(this.#emptied);
+    }
+    this.#begun.add(unit.of);
     const after = keyed && begun !== null && (await this.#mustBeginAgain(unit)) ? null : begun;
     const seen = this.#resumed && !keyed ? await this.#seen() : null;
     const ranges = keyed
