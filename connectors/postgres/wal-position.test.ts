@@ -1,7 +1,7 @@
 import { assert, bigInt, boolean, integer, property } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { seed } from '../../tests/support/seed.ts';
-import { position } from '../connector.ts';
+import { position, type Position } from '../connector.ts';
 import { formatLsn, parseLsn } from './lsn.ts';
 import { COMPLETE, flushLsn, formatPosition, parsePosition } from './wal-position.ts';
 
@@ -54,4 +54,29 @@ test('an LSN is read and written as the server does', () => {
   expect(parseLsn('16/B374D848')).toBe(0x16b374d848n);
   expect(formatLsn(0x16b374d848n)).toBe('16/B374D848');
   expect(formatLsn(0n)).toBe('0/0');
+});
+
+test('each step of a copy is a later position, and a position without copies at the next commit is later still', () => {
+  const job = {
+    table: 'public.t',
+    where: null,
+    after: ['9'],
+    rows: 9,
+    paused: false,
+    failure: null,
+  };
+  const at = { commitLsn: 100n, ordinal: COMPLETE, snapshot: null };
+  const steps = [
+    at,
+    { ...at, copies: { step: 9, jobs: [job] } },
+    { ...at, copies: { step: 10, jobs: [{ ...job, after: ['10'] }] } },
+    { ...at, copies: { step: 16, jobs: [] } },
+    { ...at, commitLsn: 101n },
+  ].map(formatPosition);
+  expect(steps.toSorted()).toEqual(steps);
+  expect(new Set(steps).size).toBe(5);
+  expect(parsePosition(steps[2] as Position).copies).toEqual({
+    step: 10,
+    jobs: [{ ...job, after: ['10'] }],
+  });
 });
