@@ -73,32 +73,19 @@ export function brokerGroups(test: BrokerTest): void {
     expect(values(seenOf(await second.take(6)))).toEqual(numbers(4, 10));
   });
 
-  test('what `assigned` returns is committed where it is further on, and nothing goes back by it', async ({
-    broker,
-  }) => {
+  test('what `assigned` returns is committed where it is further on', async ({ broker }) => {
     const topic = await numbered(broker, 10);
-    const all = await readAll(broker, topic);
     const group = `${topic}-g`;
-    const committed = async (): Promise<number | undefined> => {
-      const found = (await broker.describe()).groups.find((each) => each.group === group);
-      return found?.committed[0]?.next;
-    };
-    for (const [given, expected] of [
-      [6, 6],
-      [3, 6],
-      [10, 10],
-    ] as const) {
-      const next = offset(all[given]?.offset ?? (all.at(-1)?.offset ?? 0) + 1);
-      const reader = member(broker, {
-        group,
-        topics: [topic],
-        assigned: async (partitions) => partitions.map((partition) => ({ ...partition, next })),
-      });
-      const coming = reader.next();
-      coming.catch(() => undefined);
-      await expect.poll(committed).toBe(all[expected]?.offset ?? next);
-      await reader.leave();
-    }
+    const end = ((await readAll(broker, topic)).at(-1)?.offset ?? 0) + 1;
+    const reader = member(broker, {
+      group,
+      topics: [topic],
+      assigned: async (partitions) => partitions.map((at) => ({ ...at, next: offset(end) })),
+    });
+    reader.next().catch(() => undefined);
+    const of = async () => (await broker.describe()).groups.find((each) => each.group === group);
+    await expect.poll(async () => (await of())?.committed[0]?.next).toBe(end);
+    await reader.leave();
   });
 
   test('an offset beyond the end is out of range, not a reason to jump', async ({ broker }) => {

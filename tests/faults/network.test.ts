@@ -1,10 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { generator } from '../../cli/demo/load-actions.ts';
 import { LedgerLoad } from '../support/ledger-load.ts';
 import { LedgerWorld } from '../support/ledger-world.ts';
-import { startPostgres, type TestDatabase } from '../support/postgres.ts';
+import { hasPostgres, startPostgres, type TestDatabase } from '../support/postgres.ts';
 import { startProxy, type Proxy } from '../support/proxy.ts';
+import { startStandby } from '../support/standby.ts';
+
+// A busy machine takes its time to start servers and programs.
+vi.setConfig({ testTimeout: 180_000 });
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const settings = { deadlock_timeout: '50ms' };
@@ -56,3 +60,29 @@ test(`a server that crashes and is restarted under load is found again (SEED=${s
   await load.stop();
   expect((await world.verdict()).delivered).toBeGreaterThan(0);
 });
+
+test.skipIf(!hasPostgres(15))(
+  'a fail-over to a standby, which has no slot, stops with SLOT_LOST and never goes on with a gap (needs PostgreSQL 15)',
+  async () => {
+    await using server = await startPostgres({ version: 15, settings });
+    const to = { port: server.port };
+    await using proxy = await startProxy(to);
+    await using world = await LedgerWorld.open(server, { sourceUrl: through(proxy) });
+    await world.start();
+    await world.captured();
+    await world.drained();
+    await using standby = await startStandby(server.url);
+    await world.drained();
+    await server.stop('immediate');
+    to.port = standby.port;
+    await standby.promote();
+    proxy.cut();
+    const ended = await world.process.exit;
+    expect([ended, world.process.said]).toEqual([
+      { code: 1, signal: null },
+      expect.stringContaining('error SLOT_LOST'),
+    ]);
+    expect(world.process.said).toContain('--resnapshot');
+    await server.start();
+  },
+);

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { topicName } from '../../broker/broker.ts';
 import { openEmbedded } from '../../broker/embedded/embedded.ts';
 import { pack } from '../../broker/records.ts';
@@ -9,6 +9,9 @@ import { silent } from '../../log.ts';
 import { LedgerLoad } from '../support/ledger-load.ts';
 import { LedgerWorld } from '../support/ledger-world.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+
+// A busy machine takes its time to start servers and programs.
+vi.setConfig({ testTimeout: 180_000 });
 
 let server: TestPostgres;
 beforeAll(async () => {
