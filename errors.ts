@@ -87,13 +87,13 @@ export const codes = {
   },
   RECORD_TOO_LARGE: {
     meaning: 'A record is larger than the broker accepts.',
-    remedy: 'Raise `broker.recordBytesMax`, or leave the column out.',
+    remedy: 'Exclude the column with `source.columns`, or cut it there with `truncate`.',
     exit: 1,
     directive: 'stop',
   },
   OFFSET_OUT_OF_RANGE: {
     meaning: 'The next record to read is no longer in the topic.',
-    remedy: 'Take a new snapshot, or accept the gap by moving the group with an explicit reset.',
+    remedy: 'Take a new snapshot with `millrace run --resnapshot`.',
     exit: 1,
     directive: 'stop',
   },
@@ -118,7 +118,7 @@ export const codes = {
   },
   RECORD_MALFORMED: {
     meaning: 'A record is not what its topic promises.',
-    remedy: 'Look at it with `millrace inspect`; it was not written by Millrace or Debezium.',
+    remedy: 'Find out who else writes to the topic: neither Millrace nor Debezium wrote this.',
     exit: 1,
     directive: 'dead-letter',
   },
@@ -241,7 +241,7 @@ export const codes = {
   },
   VALUE_UNSUPPORTED: {
     meaning: 'A value cannot be carried exactly by the type its column has on the topic.',
-    remedy: 'Exclude the column, or change its type in the source.',
+    remedy: 'Exclude the column with `source.columns`, or change its type in the source.',
     exit: 1,
     directive: 'park',
   },

@@ -7,6 +7,9 @@ const STATES: Readonly<Record<string, ErrorCode>> = {
   '28P01': 'SOURCE_AUTH',
   '3D000': 'CONFIG_INVALID',
   '42501': 'SOURCE_PRIVILEGE',
+  // A column or table that was there when we looked.
+  '42703': 'SOURCE_TABLE_CHANGED',
+  '42P01': 'SOURCE_TABLE_CHANGED',
   '53300': 'SOURCE_UNREACHABLE',
   '53400': 'SLOTS_EXHAUSTED',
   '55006': 'SLOT_IN_USE',

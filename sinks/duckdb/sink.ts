@@ -66,6 +66,8 @@ export async function openDuckdbReadOnly(path: string): Promise<DuckdbReader> {
   };
 }
 
+const REST_INTERVAL_MS = 10 * 60_000;
+
 class OpenSink implements DuckdbSink {
   readonly #options: DuckdbOptions;
   readonly #parts: DuckdbSinkParts;
@@ -73,6 +75,7 @@ class OpenSink implements DuckdbSink {
   #session: Promise<DuckdbSession> | undefined;
   #writer: Writer | undefined;
   #idle: NodeJS.Timeout | undefined;
+  #restedAt = performance.now();
   /** Writes and checkpoints of one connection, one after another. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -113,7 +116,9 @@ class OpenSink implements DuckdbSink {
       const session = await this.#opened();
       const aborting = interruption(signal, () => session.interrupt());
       try {
-        return await this.#writer.write(batches);
+        const written = await this.#writer.write(batches);
+        await this.#restWhenDue();
+        return written;
       } catch (error) {
         await this.#close();
         signal.throwIfAborted();
@@ -162,11 +167,19 @@ class OpenSink implements DuckdbSink {
     await opened?.[Symbol.asyncDispose]();
   }
 
+  /** Under a load that never rests, this often all the same: tombstones must go some time. */
+  async #restWhenDue(): Promise<void> {
+    if (performance.now() - this.#restedAt > REST_INTERVAL_MS) await this.#rest();
+  }
+
+  async #rest(): Promise<void> {
+    this.#restedAt = performance.now();
+    await this.#writer?.rest();
+  }
+
   #checkpointWhenIdle(): void {
     this.#idle = setTimeout(() => {
-      void this.#inTurn(async () => {
-        await this.#writer?.rest();
-      }).catch((error: unknown) => {
+      void this.#inTurn(() => this.#rest()).catch((error: unknown) => {
         this.#parts.log.warn(
           { error },
           'the idle checkpoint of DuckDB failed; the next one takes it up',
