@@ -105,3 +105,23 @@ describe('imports', () => {
 function stripComments(code: string): string {
   return code.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
 }
+
+describe('ARCHITECTURE.md', () => {
+  const document = join(root, 'ARCHITECTURE.md');
+  const lines = existsSync(document) ? readFileSync(document, 'utf8').split('\n') : [];
+  const invariants = lines.filter((line) => /^\| \*\*I\d\*\* /.test(line));
+
+  test('is under 200 lines and lists every invariant', () => {
+    expect(lines.length).toBeLessThan(200);
+    expect(invariants.map((line) => /I\d/.exec(line)?.[0])).toEqual(
+      Array.from({ length: 9 }, (_, index) => `I${index + 1}`),
+    );
+  });
+
+  test.each(invariants)('%s names files that exist', (line) => {
+    const named = [...line.matchAll(/`([\w./-]+\.ts)`/g)].map(([, file]) => file ?? '');
+    expect(named.length).toBeGreaterThanOrEqual(2);
+    expect(named.some((file) => /test\.ts$|^tests\//.test(file))).toBe(true);
+    expect(named.filter((file) => !existsSync(join(root, file)))).toEqual([]);
+  });
+});
