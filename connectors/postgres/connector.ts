@@ -41,6 +41,8 @@ class PostgresConnector implements Connector {
   /** What the server may forget: the acknowledged position, as an LSN. */
   #flushed = 0n;
   #textOnly = false;
+  /** Tables whose topics had no record; known when the connector was made, so good for one session. */
+  #emptyTables: readonly string[];
   /** Of the stream that is open; null while there is none. */
   #jobs: CopyJobs | null = null;
   readonly #endedCopies: CopyProgress[] = [];
@@ -50,6 +52,7 @@ class PostgresConnector implements Connector {
   constructor(options: PostgresOptions) {
     this.#options = resolveOptions(options);
     this.#settings = connectionSettings(options);
+    this.#emptyTables = options.emptyTables ?? [];
   }
 
   async plan(signal: AbortSignal): Promise<readonly CapturedTable[]> {
@@ -131,13 +134,15 @@ class PostgresConnector implements Connector {
       found = await preflight(connection, this.#options);
       if (at !== null) this.#checkKept(found, at);
       if (at !== null && at.snapshot === null) {
-        const copies = await tablesToCopy(connection, { found, at, options: this.#options });
+        const options = { ...this.#options, emptyTables: this.#emptyTables };
+        const copies = await tablesToCopy(connection, { found, at, options });
         if (copies !== null) {
           // Durable before the publication is changed: a crash in between forgets no table.
           at = { ...at, copies };
           const position = formatPosition(at);
           yield { outgoing: [], position, changes: 0, committedAt: null };
         }
+        this.#emptyTables = [];
       }
       await this.#mendPublication(connection, found, at);
     }
@@ -152,6 +157,7 @@ class PostgresConnector implements Connector {
         yield batch;
         at = parsePosition(batch.position);
       }
+      this.#emptyTables = [];
     }
     if (at === null) return;
     yield* this.#stream(found, at, signal);

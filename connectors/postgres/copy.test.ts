@@ -169,8 +169,8 @@ describe('a table that is added to the configuration', () => {
     await using database = await withItems(server, 30);
     await database.query('CREATE TABLE first (id int PRIMARY KEY)');
     await database.query('CREATE TABLE hollow (id int PRIMARY KEY)');
-    await database.query('CREATE PUBLICATION millrace_hurried FOR ALL TABLES');
-    const of = hurried(database, { tables: ['public.first'] });
+    await database.query('CREATE PUBLICATION theirs FOR ALL TABLES');
+    const of = hurried(database, { tables: ['public.first'], publication: 'theirs' });
     const capture = await snapshotTaken(of);
     const emptyTables = ['public.items', 'public.hollow'];
     await using running = copying({ ...of, tables: ['public.*'], emptyTables }, capture);

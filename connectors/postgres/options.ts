@@ -117,12 +117,13 @@ export type ResolvedOptions = PostgresOptions &
     readonly names: NameAdjustment;
   };
 
+/** A slot name may hold a-z, 0-9 and _ only, at most 63 of them (PostgreSQL, "Replication Slots"). */
+export function ownName(pipeline: string): string {
+  return `millrace_${pipeline.toLowerCase().replaceAll(/[^a-z0-9_]/g, '_')}`.slice(0, 63);
+}
+
 export function resolveOptions(options: PostgresOptions): ResolvedOptions {
-  // A slot name may hold a-z, 0-9 and _ only, at most 63 of them (PostgreSQL, "Replication Slots").
-  const own = `millrace_${options.pipeline.toLowerCase().replaceAll(/[^a-z0-9_]/g, '_')}`.slice(
-    0,
-    63,
-  );
+  const own = ownName(options.pipeline);
   const given = Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
   ) as unknown as PostgresOptions;

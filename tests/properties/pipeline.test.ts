@@ -31,7 +31,6 @@ const step: Arbitrary<Step> = oneof(
   { weight: 1, arbitrary: record({ do: constantFrom('truncate' as const) }) },
   { weight: 1, arbitrary: record({ do: constantFrom('add column' as const) }) },
   { weight: 1, arbitrary: record({ do: constantFrom('drop column' as const) }) },
-  { weight: 1, arbitrary: record({ do: constantFrom('widen' as const) }) },
   { weight: 2, arbitrary: record({ do: constantFrom('commit' as const) }) },
   { weight: 1, arbitrary: record({ do: constantFrom('roll back' as const) }) },
   {
