@@ -40,12 +40,12 @@ const sources = {
   postgres: async (options: SourceConfig, wiring: SourceWiring): Promise<Connector> => {
     const { postgresConnector } = await import('./connectors/postgres/connector.ts');
     const { kind: _, heartbeatInterval, ...settings } = options;
-    const { config, emptyTables, environment, log, observer, registry } = wiring;
+    const { config, newTables, environment, log, observer, registry } = wiring;
     return postgresConnector({
       ...defined(settings),
       ...observer,
       tables: options.tables,
-      emptyTables,
+      newTables,
       heartbeatIntervalMs: heartbeatInterval,
       pipeline: config.pipeline,
       prefix: config.pipeline,
@@ -113,7 +113,7 @@ export function tableOptions(sink: SinkConfig): Readonly<Record<string, TableOpt
 type SourceWiring = Workshop & {
   readonly registry: SchemaRegistry;
   readonly observer: SourceObserver | undefined;
-  readonly emptyTables: readonly string[];
+  readonly newTables: readonly string[];
 };
 type SinkWiring = Workshop & { readonly registry: SchemaRegistry };
 
@@ -131,8 +131,8 @@ export function componentsOf(
   const workshop: Workshop = { config, environment, log };
   return {
     openBroker: () => brokers[config.broker.kind](config.broker, workshop),
-    openConnector: (registry, observer, emptyTables = []) =>
-      sources[config.source.kind](config.source, { ...workshop, registry, observer, emptyTables }),
+    openConnector: (registry, observer, newTables = []) =>
+      sources[config.source.kind](config.source, { ...workshop, registry, observer, newTables }),
     openProcessor: (registry) => openCompact(workshop, registry),
     openSink: (sink, registry) => sinks[sink.kind](sink, { ...workshop, registry }),
     query: (sink, sql, options) => readers[sink.kind](sink, sql, options),

@@ -57,7 +57,6 @@ export async function openStage(
       throw new Error(`${sink} has parked ${table}: ${code}: ${message}`);
     },
     source: new SourceView(),
-    topics: topology.tables,
     sinks: new Map(),
     tables: new Map(config.sinks.map(({ name }) => [name, new SinkTables()])),
     halt: new AbortController().signal,

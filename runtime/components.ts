@@ -60,8 +60,8 @@ export interface Components {
   openConnector(
     registry: SchemaRegistry,
     observer?: SourceObserver,
-    /** Tables whose raw topics never had a record. */
-    emptyTables?: readonly string[],
+    /** Tables that no earlier run has captured. */
+    newTables?: readonly string[],
   ): Promise<Connector>;
   openProcessor(registry: SchemaRegistry): Promise<Processor>;
   openSink(sink: SinkConfig, registry: SchemaRegistry): Promise<QueryableSink>;

@@ -21,23 +21,40 @@ export const positionsTopic: TopicSettings = {
   tombstoneRetentionMs: 7 * 86_400_000,
 };
 
+export interface PositionsOptions {
+  readonly startOver?: boolean;
+  /** The tables that the pipeline captures now, as `schema.table`. */
+  readonly tables?: readonly string[];
+}
+
+const json = (value: object): Buffer => Buffer.from(JSON.stringify(value));
+
 /**
- * How far a source has been published. The position travels in the same publish as the records it
+ * How far a source has been published, and which tables it captured. The position travels in the same publish as the records it
  * stands for, so after a crash both are there or neither is (I1, I5).
  */
 export class Positions {
   readonly #broker: Broker;
   readonly #pipeline: string;
   readonly #key: Buffer;
+  readonly #tablesKey: Buffer;
+  readonly #tables: readonly string[];
   #last: Position | null = null;
   #startOver: boolean;
+  #tablesPublished = false;
 
   /** With `startOver`, the first reading finds nothing: an explicit reset (I2). */
-  constructor(broker: Broker, pipeline: string, startOver = false) {
+  constructor(
+    broker: Broker,
+    pipeline: string,
+    { startOver = false, tables = [] }: PositionsOptions = {},
+  ) {
     this.#startOver = startOver;
     this.#broker = broker;
     this.#pipeline = pipeline;
     this.#key = Buffer.from(pipeline);
+    this.#tablesKey = Buffer.from(`${pipeline}/tables`);
+    this.#tables = tables;
   }
 
   get last(): Position | null {
@@ -47,19 +64,18 @@ export class Positions {
   /** The newest position published; null if there is none: then a snapshot is due. */
   async read(signal: AbortSignal): Promise<Position | null> {
     if (this.#startOver) return null;
-    let found: Position | null = null;
-    const from = { topic, partition: 0, next: offset(0) };
-    for await (const { segments } of this.#broker.read(from, signal)) {
-      for (const { bytes } of segments) {
-        const cursor = new RecordCursor(bytes);
-        while (cursor.next()) {
-          if (cursor.key()?.equals(this.#key) === true) found = this.#parse(cursor.value());
-        }
-      }
-    }
-    signal.throwIfAborted();
-    this.#last = found;
-    return found;
+    const found = await this.#newest(this.#key, signal);
+    this.#last = null;
+    if (found === null) return null;
+    if (typeof found['position'] !== 'string') throw this.#malformed();
+    return (this.#last = position(found['position']));
+  }
+
+  /** The tables that no earlier run has captured: their rows are on no topic. */
+  async newTables(signal: AbortSignal): Promise<string[]> {
+    const known = (await this.#newest(this.#tablesKey, signal))?.['tables'] ?? [];
+    if (!Array.isArray(known)) throw this.#malformed();
+    return this.#tables.filter((table) => !known.includes(table));
   }
 
   /** The record to publish with the batch that reaches `reached`. */
@@ -71,34 +87,52 @@ export class Positions {
         expected: `a position not before ${this.#last}`,
       });
     }
-    const value = Buffer.from(JSON.stringify({ position: reached }));
-    return { topic, partition: 0, records: pack([{ key: this.#key, value, timestamp: now }]) };
+    const records = [{ key: this.#key, value: json({ position: reached }), timestamp: now }];
+    if (!this.#tablesPublished) {
+      const value = json({ tables: this.#tables });
+      records.push({ key: this.#tablesKey, value, timestamp: now });
+    }
+    return { topic, partition: 0, records: pack(records) };
   }
 
   /** To be called when the record was published: only then is it durable. */
   published(reached: Position): void {
     this.#last = reached;
     this.#startOver = false;
+    this.#tablesPublished = true;
   }
 
-  #parse(value: Buffer | null): Position | null {
-    if (value === null) return null;
+  async #newest(
+    key: Buffer,
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, unknown>> | null> {
+    let found: Buffer | null = null;
+    const from = { topic, partition: 0, next: offset(0) };
+    for await (const { segments } of this.#broker.read(from, signal)) {
+      for (const { bytes } of segments) {
+        const cursor = new RecordCursor(bytes);
+        while (cursor.next()) if (cursor.key()?.equals(key) === true) found = cursor.value();
+      }
+    }
+    signal.throwIfAborted();
+    return found === null ? null : this.#parse(found);
+  }
+
+  #parse(value: Buffer): Readonly<Record<string, unknown>> {
     let parsed: unknown;
     try {
       parsed = JSON.parse(value.toString());
     } catch (cause) {
       throw this.#malformed(cause);
     }
-    if (typeof parsed === 'object' && parsed !== null && 'position' in parsed) {
-      if (typeof parsed.position === 'string') return position(parsed.position);
-    }
-    throw this.#malformed();
+    if (typeof parsed !== 'object' || parsed === null) throw this.#malformed();
+    return parsed as Readonly<Record<string, unknown>>;
   }
 
   #malformed(cause?: unknown): MillraceError {
     return new MillraceError('BROKER_CORRUPT', 'the position of the source cannot be read', {
       place: `topic ${topic}, key ${this.#pipeline}`,
-      expected: '{"position": "…"}',
+      expected: '{"position": "…"} or {"tables": […]}',
       cause,
     });
   }

@@ -4,7 +4,7 @@ import { pack } from '../broker/records.ts';
 import { numbersIn, NumbersSource, positionOf } from '../tests/support/small-parts.ts';
 import { changes, raw, SmallPipeline } from '../tests/support/small-pipeline.ts';
 import { failpoints, type Reach } from './failpoints.ts';
-import { Positions } from './positions.ts';
+import { Positions, positionsTopic } from './positions.ts';
 
 const oneTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1);
 const inOrder = (numbers: readonly number[]): number[] => numbers.toSorted((a, b) => a - b);
@@ -82,6 +82,19 @@ describe('the source', () => {
     positions.published(positionOf(7));
     positions.record(positionOf(7));
     expect(() => positions.record(positionOf(6))).toThrow('the source went back in its history');
+  });
+
+  test('knows the tables that an earlier run has captured from its first publish on', async () => {
+    const small = new SmallPipeline(0);
+    await using opened = await small.openBroker();
+    const { broker } = opened;
+    await broker.createTopics([positionsTopic]);
+    const first = new Positions(broker, 'shop', { tables: ['a.b', 'a.c'] });
+    expect(await first.newTables(never)).toEqual(['a.b', 'a.c']);
+    await broker.publish([first.record(positionOf(1))]);
+    const later = new Positions(broker, 'shop', { tables: ['a.c', 'a.d'] });
+    expect(await later.newTables(never)).toEqual(['a.d']);
+    expect(await later.read(never)).toBe(positionOf(1));
   });
 
   test('whose position cannot be read is an error, never a silent new beginning', async () => {

@@ -84,9 +84,11 @@ export class Pipeline implements AsyncDisposable {
       broker,
       registry,
       reach,
-      positions: new Positions(broker, config.pipeline, startOver),
+      positions: new Positions(broker, config.pipeline, {
+        startOver: startOver ?? false,
+        tables: topology.tables.map(({ table }) => table),
+      }),
       source: this.#source,
-      topics: topology.tables,
       sinks: this.#sinks,
       tables: this.tables.bySink,
       onParked: (sink, table) => options.log.warn({ sink, ...table }, 'a table is parked'),

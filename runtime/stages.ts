@@ -1,6 +1,5 @@
 import type { Broker } from '../broker/broker.ts';
 import type { Config, SinkConfig } from '../config.ts';
-import { offset } from '../broker/broker.ts';
 import type { SchemaRegistry } from '../schemas/registry.ts';
 import type { ParkedTable } from '../sinks/sink.ts';
 import type { Components, QueryableSink } from './components.ts';
@@ -10,7 +9,7 @@ import type { Positions } from './positions.ts';
 import type { SinkTables } from './sink-tables.ts';
 import type { SourceView } from './source-view.ts';
 import type { StageMeter } from './stage-meter.ts';
-import type { StagePlan, TableTopics } from './topology.ts';
+import type { StagePlan } from './topology.ts';
 
 /** What all stages of a pipeline share. */
 export interface StageContext {
@@ -21,7 +20,6 @@ export interface StageContext {
   readonly positions: Positions;
   readonly reach: Reach;
   readonly source: SourceView;
-  readonly topics: readonly TableTopics[];
   /** Sinks that are open, by name: whom a query goes to. */
   readonly sinks: Map<string, QueryableSink>;
   /** Tables of each sink of the configuration, by its name. */
@@ -46,8 +44,8 @@ export function sourceLife(context: StageContext, meter: StageMeter): StageLife 
       onLost: (error: Error) => meter.failed(error, 'retrying'),
       onConnected: () => meter.ready(),
     };
-    const empty = await emptyTables(context);
-    await using connector = await components.openConnector(context.registry, observer, empty);
+    const fresh = await positions.newTables(signal);
+    await using connector = await components.openConnector(context.registry, observer, fresh);
     source.captured = await connector.plan(signal);
     meter.ready();
     source.connector = connector;
@@ -57,17 +55,6 @@ export function sourceLife(context: StageContext, meter: StageMeter): StageLife 
       source.connector = null;
     }
   };
-}
-
-/** Tables whose raw topics never had a record. */
-async function emptyTables({ broker, topics: all }: StageContext): Promise<string[]> {
-  const { topics } = await broker.describe();
-  const written = new Set(
-    topics
-      .filter(({ offsets }) => offsets.some(({ end }) => end > offset(0)))
-      .map(({ topic }) => topic),
-  );
-  return all.filter(({ raw }) => !written.has(raw)).map(({ table }) => table);
 }
 
 export function processorLife(

@@ -41,8 +41,8 @@ class PostgresConnector implements Connector {
   /** What the server may forget: the acknowledged position, as an LSN. */
   #flushed = 0n;
   #textOnly = false;
-  /** Tables whose topics had no record; known when the connector was made, so good for one session. */
-  #emptyTables: readonly string[];
+  /** Known when the connector was made, so good for one session. */
+  #newTables: readonly string[];
   /** Of the stream that is open; null while there is none. */
   #jobs: CopyJobs | null = null;
   readonly #endedCopies: CopyProgress[] = [];
@@ -52,7 +52,7 @@ class PostgresConnector implements Connector {
   constructor(options: PostgresOptions) {
     this.#options = resolveOptions(options);
     this.#settings = connectionSettings(options);
-    this.#emptyTables = options.emptyTables ?? [];
+    this.#newTables = options.newTables ?? [];
   }
 
   async plan(signal: AbortSignal): Promise<readonly CapturedTable[]> {
@@ -134,7 +134,7 @@ class PostgresConnector implements Connector {
       found = await preflight(connection, this.#options);
       if (at !== null) this.#checkKept(found, at);
       if (at !== null && at.snapshot === null) {
-        const options = { ...this.#options, emptyTables: this.#emptyTables };
+        const options = { ...this.#options, newTables: this.#newTables };
         const copies = await tablesToCopy(connection, { found, at, options });
         if (copies !== null) {
           // Durable before the publication is changed: a crash in between forgets no table.
@@ -142,7 +142,7 @@ class PostgresConnector implements Connector {
           const position = formatPosition(at);
           yield { outgoing: [], position, changes: 0, committedAt: null };
         }
-        this.#emptyTables = [];
+        this.#newTables = [];
       }
       await this.#mendPublication(connection, found, at);
     }
@@ -157,7 +157,7 @@ class PostgresConnector implements Connector {
         yield batch;
         at = parsePosition(batch.position);
       }
-      this.#emptyTables = [];
+      this.#newTables = [];
     }
     if (at === null) return;
     yield* this.#stream(found, at, signal);

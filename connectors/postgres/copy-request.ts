@@ -3,7 +3,7 @@ import type { CopyRequest } from '../connector.ts';
 import { tableByName, type CataloguedTable } from './catalogue.ts';
 import type { Connection } from './connection.ts';
 import { CopyJobs, refused } from './copy-jobs.ts';
-import { ownName, type ResolvedOptions } from './options.ts';
+import type { ResolvedOptions } from './options.ts';
 import type { Preflight } from './preflight.ts';
 import { quoteTable } from './server.ts';
 import { tableFilter } from './table-filter.ts';
@@ -61,7 +61,8 @@ async function checkCondition(
 
 /**
  * What is to be copied since the configuration has changed: tables that the publication did not cover,
- * and tables with rows whose topics never had one (of a publication that somebody else keeps).
+ * and tables with rows that no earlier run has captured (renamed ones, or of a publication that somebody
+ * else keeps).
  * Tables that are gone from the configuration are copied no more. Null if nothing changes.
  */
 export async function tablesToCopy(
@@ -92,17 +93,12 @@ export async function tablesToCopy(
   return jobs.unpublished ? jobs.state : null;
 }
 
-/**
- * Only asked of a publication that the configuration names: one of our own says itself what was added, and
- * a table of it that was empty at the snapshot has all of its changes in the stream.
- */
 async function wasNeverCopied(
   connection: Connection,
   one: CataloguedTable,
   options: ResolvedOptions,
 ): Promise<boolean> {
-  if (options.publication === ownName(options.pipeline)) return false;
-  if (options.emptyTables?.includes(nameOf(one)) !== true) return false;
+  if (options.newTables?.includes(nameOf(one)) !== true) return false;
   const [row] = await connection.rows<{ filled: boolean }>(
     `SELECT EXISTS (SELECT FROM ${quoteTable(one.table)}) AS filled`,
   );

@@ -169,11 +169,11 @@ describe('a table that is added to the configuration', () => {
     await using database = await withItems(server, 30);
     await database.query('CREATE TABLE first (id int PRIMARY KEY)');
     await database.query('CREATE TABLE hollow (id int PRIMARY KEY)');
-    await database.query('CREATE PUBLICATION theirs FOR ALL TABLES');
-    const of = hurried(database, { tables: ['public.first'], publication: 'theirs' });
+    await database.query('CREATE PUBLICATION millrace_hurried FOR ALL TABLES');
+    const of = hurried(database, { tables: ['public.first'] });
     const capture = await snapshotTaken(of);
-    const emptyTables = ['public.items', 'public.hollow'];
-    await using running = copying({ ...of, tables: ['public.*'], emptyTables }, capture);
+    const newTables = ['public.items', 'public.hollow'];
+    await using running = copying({ ...of, tables: ['public.*'], newTables }, capture);
     await expect.poll(() => running.state('public.items'), soon).toBe('done');
     expect(reads(capture).length).toBe(30);
     expect(running.state('public.hollow')).toBe(undefined);

@@ -110,7 +110,7 @@ describe('while the stream goes on, a table', () => {
         message: expect.stringContaining('public.items') as string,
       });
       // As the runtime says of a table whose topic is new.
-      const renamed = { ...of, tables: ['public.things'], emptyTables: ['public.things'] };
+      const renamed = { ...of, tables: ['public.things'], newTables: ['public.things'] };
       await using _ = streaming(renamed, capture);
       const things = (): ReadonlySet<string | null> =>
         new Set(

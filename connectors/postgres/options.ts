@@ -77,8 +77,8 @@ export interface PostgresOptions extends RuleBook {
   readonly slotFailover?: boolean;
   /** What a slot at risk does: `warn` in the log, `stop` the pipeline. Default `warn`. */
   readonly slotPolicy?: SlotPolicy;
-  /** Tables whose topics never had a record: they are copied if they have rows. */
-  readonly emptyTables?: readonly string[];
+  /** Tables that no earlier run has captured: those with rows are copied. */
+  readonly newTables?: readonly string[];
   /** The connection was lost and will be opened again; it is open again. */
   readonly onLost?: (error: MillraceError) => void;
   readonly onConnected?: () => void;
@@ -117,13 +117,12 @@ export type ResolvedOptions = PostgresOptions &
     readonly names: NameAdjustment;
   };
 
-/** A slot name may hold a-z, 0-9 and _ only, at most 63 of them (PostgreSQL, "Replication Slots"). */
-export function ownName(pipeline: string): string {
-  return `millrace_${pipeline.toLowerCase().replaceAll(/[^a-z0-9_]/g, '_')}`.slice(0, 63);
-}
-
 export function resolveOptions(options: PostgresOptions): ResolvedOptions {
-  const own = ownName(options.pipeline);
+  // A slot name may hold a-z, 0-9 and _ only, at most 63 of them (PostgreSQL, "Replication Slots").
+  const own = `millrace_${options.pipeline.toLowerCase().replaceAll(/[^a-z0-9_]/g, '_')}`.slice(
+    0,
+    63,
+  );
   const given = Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
   ) as unknown as PostgresOptions;

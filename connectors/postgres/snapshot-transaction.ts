@@ -81,6 +81,12 @@ async function beginNew(
     done: [],
     table: null,
     after: null,
+    emptied:
+      options.newTables === undefined
+        ? []
+        : found.tables
+            .map(({ table }) => `${table.schema}.${table.name}`)
+            .filter((name) => options.newTables?.includes(name) === false),
   };
   return { commitLsn: created.consistentPoint - 1n, ordinal: 0, snapshot };
 }

@@ -59,7 +59,7 @@ describe('a snapshot', () => {
       CREATE TABLE old (id int PRIMARY KEY); INSERT INTO old VALUES (1), (2);
       CREATE TABLE young (id int PRIMARY KEY); INSERT INTO young VALUES (1)`);
     const capture = await snapshotTaken(
-      hurried(database, { tables: ['public.*'], emptyTables: ['public.young'] }),
+      hurried(database, { tables: ['public.*'], newTables: ['public.young'] }),
     );
     const of = (table: string) => capture.changes.filter(({ topic }) => topic.endsWith(table));
     expect(of('old').map(({ op }) => op)).toEqual(['t', 'r', 'r']);

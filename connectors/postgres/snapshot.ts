@@ -90,8 +90,7 @@ export class Snapshot {
    * before its first row: nobody else would tell of those that were deleted in between.
    */
   #isWritten(unit: SnapshotUnit): boolean {
-    const { emptyTables } = this.#options;
-    return emptyTables !== undefined && !emptyTables.includes(tableOf(unit));
+    return this.#state.emptied.includes(tableOf(unit));
   }
 
   async *#unit(unit: SnapshotUnit): AsyncGenerator<ChangeBatch> {

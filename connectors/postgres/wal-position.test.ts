@@ -16,6 +16,7 @@ describe('a position', () => {
       done: ['a."b"'],
       table: 'p.t',
       after: ['é\n', ';'],
+      emptied: [],
     };
     assert(
       property(lsn, ordinal, boolean(), (commitLsn, ordinal, early) => {

@@ -44,6 +44,8 @@ export interface SnapshotState {
   /** The one being read, and its last finished range's end: key columns as text, or the next page. */
   readonly table: string | null;
   readonly after: readonly string[] | null;
+  /** Tables that had rows downstream when it began: each is truncated there before its first row. */
+  readonly emptied: readonly string[];
 }
 
 export const COMPLETE = 0xffff_ffff;
