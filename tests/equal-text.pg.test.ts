@@ -11,6 +11,7 @@ import { duckdbRows, postgresRows } from '../cli/verify/sorted-rows.ts';
 import type { ChangeBatch } from '../connectors/connector.ts';
 import { postgresConnector } from '../connectors/postgres/connector.ts';
 import type { PostgresOptions } from '../connectors/postgres/options.ts';
+import { MillraceError } from '../errors.ts';
 import { silent } from '../log.ts';
 import { duckdbSink, type DuckdbSink } from '../sinks/duckdb/sink.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from './support/postgres.ts';
@@ -141,7 +142,10 @@ class Feed {
         consumed: { ...at, group: 'g', next, generation: 1 },
       });
     }
-    await this.#sink.write(batches, new AbortController().signal);
+    const { refused } = await this.#sink.write(batches, new AbortController().signal);
+    for (const { code, message, place, remedy } of refused) {
+      throw new MillraceError(code, message, { place: place ?? '', remedy });
+    }
   }
 }
 

@@ -43,7 +43,7 @@ describe('before anything is captured', () => {
   test('a plan shows tables, keys and what is special, and creates nothing', async () => {
     await using database = await server.createDatabase();
     await database.query(`
-      CREATE TABLE keyed (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED, at point);
+      CREATE TABLE keyed (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED, at tsquery);
       CREATE TABLE bare (id int); ALTER TABLE bare REPLICA IDENTITY FULL;
       CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id);
       CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100)`);

@@ -32,9 +32,7 @@ export async function preflight(
       expected: 'PostgreSQL 17 or newer, or false',
     });
   }
-  const plain = captured(await catalogue(connection), options.tables);
-  for (const { table } of plain) checkRules(table, options);
-  const tables = plain.map((one) => ({ ...one, table: withRules(one.table, options) }));
+  const tables = await capturedTables(connection, options);
   checkReadable(tables, found);
   checkIdentities(tables);
   const publication = await planPublication(connection, {
@@ -48,6 +46,16 @@ export async function preflight(
   else checkFree('replication slot', found.slotsFree, 'max_replication_slots');
   checkFree('WAL sender', found.sendersFree, 'max_wal_senders');
   return { server: found, tables, publication, slot };
+}
+
+/** The tables that are to be captured, with their rules, as the catalogue has them now. */
+export async function capturedTables(
+  connection: Connection,
+  options: ResolvedOptions,
+): Promise<CataloguedTable[]> {
+  const plain = captured(await catalogue(connection), options.tables);
+  for (const { table } of plain) checkRules(table, options);
+  return plain.map((one) => ({ ...one, table: withRules(one.table, options) }));
 }
 
 function captured(all: readonly CataloguedTable[], patterns: readonly string[]): CataloguedTable[] {

@@ -2,8 +2,10 @@ import { MillraceError } from '../../errors.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import type { ResolvedOptions } from './options.ts';
-import type { Preflight } from './preflight.ts';
+import { capturedTables, type Preflight } from './preflight.ts';
+import type { CataloguedTable } from './catalogue.ts';
 import { createSlot, replicationSlot } from './replication-slot.ts';
+import { quoteTable } from './server.ts';
 import { Snapshot } from './snapshot.ts';
 import type { SnapshotState, WalPosition } from './wal-position.ts';
 
@@ -29,13 +31,15 @@ export async function openSnapshot(
   try {
     if (found.server.major >= 17) await connection.rows('SET transaction_timeout = 0');
     const resumed = about.at !== null;
-    const at = about.at ?? (await beginNew(connection, about, signal));
-    if (resumed) await connection.rows('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+    const { at, tables } =
+      about.at === null
+        ? await beginNew(connection, about, signal)
+        : { at: about.at, tables: await begin(connection, about) };
     if (at.snapshot === null) throw new Error('the snapshot of this position is finished');
     const snapshot = new Snapshot(connection, {
       options,
       resumed,
-      tables: found.tables,
+      tables,
       database: found.server.database,
       at: { ...at, snapshot: at.snapshot },
     });
@@ -50,12 +54,38 @@ export async function openSnapshot(
   }
 }
 
+interface Begun {
+  readonly at: WalPosition;
+  readonly tables: readonly CataloguedTable[];
+}
+
+/** Begins a transaction whose tables stay as they are until it ends: their definition is read under locks. */
+async function begin(
+  connection: Connection,
+  { options, found }: Parameters<typeof openSnapshot>[0],
+): Promise<CataloguedTable[]> {
+  await connection.rows('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+  await connection.rows(lockOf(found.tables));
+  return capturedTables(connection, options);
+}
+
+/** What any reader takes; it keeps out `ALTER`, `DROP` and `TRUNCATE`. */
+function lockOf(tables: readonly CataloguedTable[]): string {
+  const names = tables.map(({ table }) => quoteTable(table)).join(', ');
+  return `LOCK TABLE ${names} IN ACCESS SHARE MODE`;
+}
+
 async function beginNew(
   connection: Connection,
-  { settings, options, found }: Parameters<typeof openSnapshot>[0],
+  about: Parameters<typeof openSnapshot>[0],
   signal: AbortSignal,
-): Promise<WalPosition> {
+): Promise<Begun> {
+  const { settings, options, found } = about;
   const { slot } = options;
+  // Held from before the slot until the snapshot has locks of its own: a table that is rewritten between
+  // the two is empty to a snapshot that is older, and the stream does not have its rows either.
+  await using holder = await Connection.open(settings, signal);
+  const tables = await begin(holder, about);
   if (found.slot !== null) {
     options.log.info({ slot }, 'dropping the old slot for a new snapshot');
     await connection.rows('SELECT pg_drop_replication_slot($1)', [slot]);
@@ -68,6 +98,7 @@ async function beginNew(
   });
   await connection.rows('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
   await connection.rows(`SET TRANSACTION SNAPSHOT '${created.snapshot}'`);
+  await connection.rows(lockOf(tables));
   const [seen] = await connection.rows<{ seen: string }>(
     'SELECT pg_current_snapshot()::text AS seen',
   );
@@ -84,9 +115,10 @@ async function beginNew(
     emptied:
       options.newTables === undefined
         ? []
-        : found.tables
+        : tables
             .map(({ table }) => `${table.schema}.${table.name}`)
             .filter((name) => options.newTables?.includes(name) === false),
   };
-  return { commitLsn: created.consistentPoint - 1n, ordinal: 0, snapshot };
+  const at = { commitLsn: created.consistentPoint - 1n, ordinal: 0, snapshot };
+  return { at, tables };
 }

@@ -53,6 +53,17 @@ const afters = (capture: Capture, op: string): string[] =>
     .sort();
 
 describe('a snapshot', () => {
+  test('reads tables as they are when it begins, whatever was altered since they were looked at', async () => {
+    await using database = await server.createDatabase();
+    await database.query(
+      'CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT g, g FROM generate_series(1, 50) g',
+    );
+    const altering = database.query('ALTER TABLE t ALTER n TYPE bigint');
+    const capture = await snapshotTaken(hurried(database, { tables: ['public.t'] }));
+    await altering;
+    expect(capture.changes.filter(({ op }) => op === 'r').length).toBe(50);
+  });
+
   test('that begins anew truncates first what an earlier one has left downstream', async () => {
     await using database = await server.createDatabase();
     await database.query(`
