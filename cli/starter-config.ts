@@ -59,7 +59,8 @@ ${left('partitions')}
 ${left('drainTimeout')}
 
 # http:
-${leftInside('http.port')}
+#   # ${described('http.port').description}
+#   port: 8090
 `;
 }
 
