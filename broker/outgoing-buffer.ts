@@ -9,7 +9,7 @@ export class OutgoingBuffer {
   readonly #writers = new Map<TopicName, RecordWriter[]>();
   readonly #writerBytesKept: number;
 
-  constructor(writerBytesKept = 4 * 1024 * 1024) {
+  constructor(writerBytesKept = 16 * 1024 * 1024) {
     this.#writerBytesKept = writerBytesKept;
   }
 

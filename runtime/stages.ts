@@ -33,7 +33,7 @@ export interface StageContext {
 export type StageLife = (signal: AbortSignal) => Promise<void>;
 
 /** Bytes that a processor takes at once, at most. */
-const PROCESSOR_BYTES_MAX = 8 * 1024 * 1024;
+const PROCESSOR_BYTES_MAX = 3 * 1024 * 1024;
 
 export function sourceLife(context: StageContext, meter: StageMeter): StageLife {
   const { broker, components, config, positions, reach, source } = context;
