@@ -65,9 +65,9 @@ export async function openEmbedded(options: EmbeddedOptions, log: Log): Promise<
 }
 
 /**
- * The registry of the file, with the broker's codes for what the file may do. It takes any schema: every
- * record is read with the one it was written with, and what a change means for a table is decided by its
- * sink, where it stops that table only (I7).
+ * The registry of the file, with the broker's codes for what the file may do. Where it takes any schema,
+ * each record is still read with the one it was written with, and what a change means for a table is
+ * decided by its sink, where it stops that table only (I7).
  */
 function registryOf(database: DatabaseSync, compatibility: Compatibility): EmbeddedRegistry {
   const registry = embeddedRegistry(database, compatibility);
