@@ -186,7 +186,9 @@ export class Tables {
     if (isAbove(wanted.newest.high, wanted.newest.low, state.shaped)) state.shaped = wanted.newest;
     if (stored === null) return this.#create(state, { mode, columns, key: wanted.key });
     const table: Table = { ...stored, columns };
-    for (const change of changes) await this.#change(table, change);
+    for (const change of changes) await this.#alter(table, change);
+    // After all of the above: DuckDB does not commit an ALTER of a table whose rows it changed before.
+    for (const change of changes) await this.#clear(table, change);
     await fillColumns(this.#session, this.#dialect, { table, changes, wanted: wanted.columns });
     await this.#notes.shape(target, dropped, state.shaped);
     state.dropped = dropped;
@@ -195,23 +197,26 @@ export class Tables {
     return table;
   }
 
-  async #change(table: Table, change: ColumnChange): Promise<void> {
-    const dialect = this.#dialect;
+  async #alter(table: Table, change: ColumnChange): Promise<void> {
     switch (change.kind) {
       case 'add':
-        if (!change.revived) await this.#session.run(dialect.addColumn(table, change.column));
-        else if (table.mode === 'merge') {
-          await this.#session.run(dialect.clearColumn(table, change.column.name));
-        }
+        if (change.revived) return;
+        await this.#session.run(this.#dialect.addColumn(table, change.column));
         return;
       case 'rename':
-        await this.#session.run(dialect.addColumn(table, change.column));
+        await this.#session.run(this.#dialect.addColumn(table, change.column));
         return;
       case 'widen':
-        await this.#session.run(dialect.alterType(table, change.column));
+        await this.#session.run(this.#dialect.alterType(table, change.column));
         return;
       case 'drop':
     }
+  }
+
+  /** What a column held before it was dropped is not what it holds when it is back. */
+  async #clear(table: Table, change: ColumnChange): Promise<void> {
+    if (change.kind !== 'add' || !change.revived || table.mode !== 'merge') return;
+    await this.#session.run(this.#dialect.clearColumn(table, change.column.name));
   }
 
   async #create(

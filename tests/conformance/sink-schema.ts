@@ -63,6 +63,30 @@ export function sinkSchema(factory: SinkFactory): void {
     }
   });
 
+  test('a column that is back comes together with columns that change', async () => {
+    await using under = await SinkUnderTest.open(factory);
+    const { shape } = under.orders;
+    const shaped = (columns: TableShape['columns']): Promise<TableChangesBuilder> =>
+      TableChangesBuilder.register({ ...shape, columns }, under.registry);
+    const others = shape.columns.filter(({ name }) => name !== 'a');
+    const n = { name: 'n', type: { kind: 'int32' as const }, optional: true };
+    under.orders = await shaped([...shape.columns, n]);
+    await under.write([{ op: 'c', version: 1, after: { id: 1, a: 'old', b: null, n: 1 } }]);
+    under.orders = await shaped([...others, n]);
+    await under.write([{ op: 'c', version: 2, after: { id: 2, b: null, n: 2 } }]);
+    const wider = { ...n, type: { kind: 'int64' as const } };
+    const z = { name: 'z', type: { kind: 'boolean' as const }, optional: true };
+    under.orders = await shaped([...shape.columns, wider, z]);
+    await under.write([
+      { op: 'c', version: 3, after: { id: 3, a: 'new', b: null, n: 3n, z: true } },
+    ]);
+    expect(await under.rows('id', 'a', 'n', 'z')).toEqual([
+      ['1', null, '1', null],
+      ['2', null, '2', null],
+      ['3', 'new', '3', 'true'],
+    ]);
+  });
+
   test('a dropped column is kept, and one that comes under its name is a new one', async () => {
     await using under = await SinkUnderTest.open(factory);
     const full = under.orders;
