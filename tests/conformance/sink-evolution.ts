@@ -80,8 +80,11 @@ async function compare(
     const change = source.apply(step, 2 * index + 1);
     const builder = await TableChangesBuilder.register(source.shape, streamed.registry);
     if (change !== null) records.push(builder.record(change));
-    // That a column is gone is seen in a row only, and one of its name may come back.
-    if (step.kind !== 'drop' && step.kind !== 'rename') continue;
+    // That a column is gone is seen in a row only, and one of its name may come back. One that comes with
+    // a default while another goes would look like a rename, which is not filled.
+    const told =
+      step.kind === 'drop' || step.kind === 'rename' || (step.kind === 'add' && step.filled);
+    if (!told) continue;
     records.push(builder.record(source.upsert(8, { value: index, version: 2 * index + 2 })));
   }
   // One last row of the final schema: a schema without rows is not on a topic.
