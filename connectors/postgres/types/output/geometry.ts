@@ -1,8 +1,8 @@
-import { floatText } from './numbers.ts';
+import { float8Text } from './numbers.ts';
 import { view, type Output } from './output.ts';
 import type { Cell } from '../type-codec.ts';
 
-const float = (cell: Cell, at: number): string => floatText(view(cell).getFloat64(at), 15);
+const float = (cell: Cell, at: number): string => float8Text(view(cell).getFloat64(at));
 const pair = (cell: Cell, at: number): string => `(${float(cell, at)},${float(cell, at + 8)})`;
 
 function pairs(cell: Cell, at: number, count: number): string {

@@ -1,4 +1,5 @@
 import { view, type Output } from './output.ts';
+import { shortestDouble, shortestSingle } from './shortest.ts';
 
 const NEGATIVE = 0x4000;
 const SPECIALS = new Map([
@@ -26,29 +27,18 @@ export const numericOutput: Output = (cell) => {
   return `${sign === NEGATIVE ? '-' : ''}${shown}${scale > 0 ? `.${fraction.slice(0, scale)}` : ''}`;
 };
 
-export const float8Output: Output = (cell) => floatText(view(cell).getFloat64(0), 15, String);
+export const float8Output: Output = (cell) => float8Text(view(cell).getFloat64(0));
 
 export const float4Output: Output = (cell) =>
   floatText(view(cell).getFloat32(0), 6, shortestSingle);
 
-/** The fewest digits that are this single-precision number. */
-function shortestSingle(value: number): string {
-  for (let digits = 1; digits < 9; digits++) {
-    const text = value.toPrecision(digits);
-    if (Math.fround(Number(text)) === value) return text;
-  }
-  return value.toPrecision(9);
-}
+export const float8Text = (value: number): string => floatText(value, 15, shortestDouble);
 
 /** Shortest digits, with an exponent below 1e-4 and from 10^`digits` on. */
-export function floatText(
-  value: number,
-  digits: 6 | 15,
-  shortest: (value: number) => string = digits === 6 ? shortestSingle : String,
-): string {
+function floatText(value: number, digits: 6 | 15, shortest: (value: number) => string): string {
   if (!Number.isFinite(value)) return String(value);
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';
-  const [mantissa = '', exponent = '0'] = Number(shortest(value)).toExponential().split('e');
+  const [mantissa = '', exponent = '0'] = shortest(value).split('e');
   const power = Number(exponent);
   if (power < -4 || power >= digits) {
     return `${mantissa}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
