@@ -77,6 +77,12 @@ export interface Subscription {
   ) => Promise<readonly (TopicPartition & { readonly next: Offset })[]>;
   /** Called when partitions are taken away; nothing of them is delivered afterwards. */
   readonly revoked?: (partitions: readonly TopicPartition[]) => Promise<void>;
+  /**
+   * Partitions that are to get nothing for now; asked before each delivery. While there are any, a
+   * delivery comes several times a second, be it empty: what the reader waits for may be another
+   * process's to do.
+   */
+  readonly paused?: () => readonly TopicPartition[];
 }
 
 /**
@@ -114,7 +120,10 @@ export interface Broker extends AsyncDisposable {
     signal: AbortSignal,
   ): AsyncIterable<ReadBatch>;
 
-  /** What is there and how far groups are: for lag, `plan`, `status`. */
+  /**
+   * What is there and how far groups are: for lag, `plan`, `status`. What was published with an offset
+   * that a group has committed can be read by then.
+   */
   describe(): Promise<BrokerState>;
 
   /** First offset of the partition whose record is not older than `timestamp` (ms); the end if none. */

@@ -1,14 +1,23 @@
 import type {
   Consumed,
+  Offset,
   Outgoing,
   ReadBatch,
   RecordBatch,
-  TopicName,
   TopicPartition,
 } from '../broker/broker.ts';
 
-/** Reads one partition of an output topic from its beginning to its present end. */
-export type ReadOutput = (topic: TopicName, partition: number) => AsyncIterable<ReadBatch>;
+/** What a processor may ask of the topics around it, whoever works on their partitions. */
+export interface Topics {
+  /**
+   * Reads one partition of an output topic to its present end: from its beginning, or from the first
+   * record that is not older than `since` (ms).
+   */
+  read(at: TopicPartition, from?: { readonly since: number }): AsyncIterable<ReadBatch>;
+
+  /** Where a partition of an input topic ends now, and how far this stage's published work on it is. */
+  progress(input: TopicPartition): Promise<{ readonly next: Offset; readonly end: Offset }>;
+}
 
 export interface Processed {
   /** Valid until the next call of `process`. */
@@ -20,6 +29,12 @@ export interface Processed {
    * publish this one, then call `process([])`, before asking the broker for more (I9).
    */
   readonly more: boolean;
+  /**
+   * Partitions whose records wait for what is made of other partitions: they are to be given nothing
+   * more until they are not in here any more (I9). `process` is to be called again now and then, with what
+   * there is for others or with nothing.
+   */
+  readonly paused: readonly TopicPartition[];
 }
 
 /**
@@ -31,7 +46,7 @@ export interface Processed {
  */
 export interface Processor extends AsyncDisposable {
   /** Takes over a partition and rebuilds its state from its output topics. */
-  open(partition: TopicPartition, read: ReadOutput): Promise<void>;
+  open(partition: TopicPartition, topics: Topics): Promise<void>;
 
   /** Works off batches of partitions that are open. Synchronous in effect: no other call while it runs. */
   process(batches: readonly RecordBatch[]): Promise<Processed>;

@@ -1,18 +1,18 @@
 import {
   type Broker,
-  offset,
   type Offset,
   type Subscription,
   type TopicName,
   type TopicPartition,
 } from '../broker/broker.ts';
 import type { Connector } from '../connectors/connector.ts';
-import type { Processor, ReadOutput } from '../processors/processor.ts';
+import type { Processor } from '../processors/processor.ts';
 import type { ParkedTable, Sink } from '../sinks/sink.ts';
 import type { Reach } from './failpoints.ts';
 import type { Positions } from './positions.ts';
 import type { SinkTables } from './sink-tables.ts';
 import type { StageMeter } from './stage-meter.ts';
+import { StageTopics } from './stage-topics.ts';
 
 interface Stage {
   readonly broker: Broker;
@@ -50,12 +50,13 @@ export async function processorLoop(
   signal: AbortSignal,
 ): Promise<void> {
   const { broker, meter, reach } = stage;
-  const read: ReadOutput = (topic, partition) =>
-    broker.read({ topic, partition, next: offset(0) }, signal);
+  const topics = new StageTopics(broker, stage.subscription.group, signal);
+  let paused: readonly TopicPartition[] = [];
   const subscription: Subscription = {
     ...stage.subscription,
+    paused: () => paused,
     assigned: async (partitions) => {
-      for (const partition of partitions) await processor.open(partition, read);
+      for (const partition of partitions) await processor.open(partition, topics);
       meter.ready();
       return [];
     },
@@ -64,17 +65,19 @@ export async function processorLoop(
     },
   };
   for await (const batches of broker.subscribe(subscription, signal)) {
-    meter.delivered(batches);
+    if (batches.length > 0) meter.delivered(batches);
     let input = batches;
     for (let more = true; more; input = []) {
       const processed = await processor.process(input);
       more = processed.more;
+      paused = processed.paused;
+      if (processed.consumed.length === 0) continue;
       reach('processor.processed');
       // I5: output and consumed offsets, or neither.
       await broker.publish(processed.outgoing, { consumed: processed.consumed });
       reach('processor.published');
     }
-    meter.finishedDelivery();
+    if (batches.length > 0) meter.finishedDelivery();
   }
 }
 

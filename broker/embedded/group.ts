@@ -32,6 +32,8 @@ export interface Assignment {
 export class Group {
   readonly name: string;
   readonly committed = new Map<PartitionLog, number>();
+  /** Of those in a publish that is not durable yet: what was committed before, -1 for nothing. */
+  readonly committedBefore = new Map<PartitionLog, number>();
   readonly #held = new Map<PartitionLog, Assignment>();
   readonly #members: Member[] = [];
   readonly #partitions: (topic: TopicName) => readonly PartitionLog[];

@@ -72,6 +72,22 @@ export class Progress {
     }
   }
 
+  /**
+   * The same for a publish that nobody can read yet: a member that takes over must start after it, but
+   * whoever asks how far a group is must find what it has made. {@link shown} is to follow.
+   */
+  reachedUnseen(reached: readonly Reached[]): void {
+    for (const { group, log } of reached) {
+      const before = group.committedBefore.get(log) ?? group.committed.get(log) ?? -1;
+      group.committedBefore.set(log, before);
+    }
+    this.reached(reached);
+  }
+
+  shown(reached: readonly Reached[]): void {
+    for (const { group, log } of reached) group.committedBefore.delete(log);
+  }
+
   /** Remembers progress that {@link writeUnsaved} writes with the next transaction. */
   note(reached: readonly Reached[]): void {
     this.reached(reached);
@@ -116,10 +132,12 @@ export class Progress {
     const known = [...this.#groups.values()].filter(
       ({ members, committed }) => members > 0 || committed.size > 0,
     );
-    return known.map(({ name, members, committed }) => ({
+    return known.map(({ name, members, committed, committedBefore }) => ({
       group: name,
       members,
-      committed: [...committed].map(([log, next]) => placeOf(log, next)),
+      committed: [...committed]
+        .map(([log, next]) => placeOf(log, committedBefore.get(log) ?? next))
+        .filter(({ next }) => next >= 0),
     }));
   }
 }

@@ -145,6 +145,7 @@ export class Publishing {
         throw this.#failed.error;
       }
       this.#show(grew);
+      for (const { reached } of publishes) this.#of.progress.shown(reached);
     } catch (error) {
       for (const { reject } of publishes) reject(error);
       return;
@@ -176,7 +177,7 @@ export class Publishing {
       progress.writeUnsaved();
     });
     progress.saved();
-    for (const { reached } of publishes) progress.reached(reached);
+    for (const { reached } of publishes) progress.reachedUnseen(reached);
     for (const [log, { bytes, segments }] of grew) {
       log.bytes += bytes;
       log.dirtyBytes += bytes;

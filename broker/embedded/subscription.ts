@@ -7,6 +7,8 @@ import type { SegmentTable } from './segment-table.ts';
 
 /** Upper bound of one delivery unless the subscriber names another. */
 export const DELIVERY_BYTES_MAX = 4 * 1024 * 1024;
+/** How long a member that has paused partitions waits for records of others. */
+const PAUSED_MS_MAX = 50;
 
 /** What a subscription needs of the broker. */
 export interface SubscriptionSource {
@@ -33,13 +35,15 @@ export async function* deliveries(
       }
       await takeOver(group, member, { subscription, source });
       if (signal.aborted) return;
+      const paused = subscription.paused?.() ?? [];
       const delivery = await next(group, member, {
         turn,
+        paused,
         bytesMax: subscription.bytesMax ?? DELIVERY_BYTES_MAX,
         recordsMax: subscription.recordsMax ?? Infinity,
       });
-      if (delivery.length > 0) yield delivery;
-      else await awaited.woken();
+      if (delivery.length === 0) await awaited.woken(paused.length > 0 ? PAUSED_MS_MAX : null);
+      if (delivery.length > 0 || (paused.length > 0 && !signal.aborted)) yield delivery;
     }
   } finally {
     group.leave(member);
@@ -82,13 +86,22 @@ async function takeOver(
 const isOf = (log: PartitionLog) => (other: TopicPartition) =>
   other.topic === log.topic && other.partition === log.partition;
 
+interface Wanted {
+  readonly turn: number;
+  readonly paused: readonly TopicPartition[];
+  readonly bytesMax: number;
+  readonly recordsMax: number;
+}
+
 /** One batch of each partition that has records, shared out fairly; another begins each turn. */
 async function next(
   group: Group,
   member: Member,
-  { turn, bytesMax, recordsMax }: { turn: number; bytesMax: number; recordsMax: number },
+  { turn, paused, bytesMax, recordsMax }: Wanted,
 ): Promise<readonly RecordBatch[]> {
-  const behind = group.heldBy(member).filter(({ reader }) => reader?.behind === true);
+  const behind = group
+    .heldBy(member)
+    .filter(({ log, reader }) => reader?.behind === true && !paused.some(isOf(log)));
   const batches: RecordBatch[] = [];
   let most = bytesMax;
   let records = recordsMax;
@@ -143,9 +156,14 @@ class Wake implements Disposable {
     this.#resolve?.();
   }
 
-  async woken(): Promise<void> {
+  /** Resolves after `msMax` at the latest, unless that is null. */
+  async woken(msMax: number | null): Promise<void> {
     if (!this.#pending && !this.#signal.aborted) {
-      await new Promise<void>((resolve) => (this.#resolve = resolve));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#resolve = resolve;
+      const timer = msMax === null ? undefined : setTimeout(resolve, msMax);
+      await promise;
+      clearTimeout(timer);
       this.#resolve = null;
     }
     this.#pending = false;

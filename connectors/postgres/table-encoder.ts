@@ -5,10 +5,17 @@ import { envelopeSchema, keySchema } from '../../schemas/envelope.ts';
 import { wireHeader, type SchemaRegistry } from '../../schemas/registry.ts';
 import { ChangeEvent } from './change-event.ts';
 import { Key } from './key.ts';
+import {
+  EXACT_HEADER,
+  NEW_KEY,
+  OLD_KEY,
+  OLD_PARTITION_HEADER,
+  UNCHANGED_HEADER,
+} from './record-headers.ts';
 import { Row } from './row.ts';
 import { postgresSource, SourceBlock } from './source-block.ts';
 import { tableShape, type TopicForm } from './table-shape.ts';
-import type { PgTable } from './table.ts';
+import { tellsKey, type PgTable } from './table.ts';
 import type { Tuple } from './tuple.ts';
 import { MillraceError } from '../../errors.ts';
 
@@ -58,12 +65,6 @@ async function registered(table: PgTable, context: EncoderContext): Promise<Tabl
 
 const OP = { create: 0x63, read: 0x72, update: 0x75, delete: 0x64, truncate: 0x74 } as const;
 type Op = (typeof OP)[keyof typeof OP];
-
-const UNCHANGED_HEADER = Buffer.from('millrace.unchanged');
-/** JSON of what the record's types cannot say: image or `key`, then column, then Postgres' own text. */
-const EXACT_HEADER = Buffer.from('millrace.exact');
-const NEW_KEY = Buffer.from('__debezium.newkey');
-const OLD_KEY = Buffer.from('__debezium.oldkey');
 
 /**
  * Writes the changes of one table as whole records (key, envelope, version, headers, tombstone) into
@@ -250,11 +251,19 @@ export class TableEncoder {
       const exact = this.#row.exact(key === null ? null : key.exact);
       if (exact !== null) records.header(EXACT_HEADER, exact);
       if (this.#headerName !== null) records.header(this.#headerName, this.#headerValue);
+      if (missing !== null && this.#headerName === OLD_KEY) this.#tellOldPartition(records);
       records.finish();
     } catch (error) {
       out.position = position;
       throw this.#row.locate(error, this.#name);
     }
+  }
+
+  /** Without it the values that are missing are to be found in the partition of the record itself. */
+  #tellOldPartition(records: RecordWriter): void {
+    const from = this.#oldKey?.partition(this.#partitions) ?? 0;
+    if (from === this.#newKey?.partition(this.#partitions)) return;
+    records.header(OLD_PARTITION_HEADER, Buffer.from(String(from)));
   }
 
   #image(row: Tuple | null, records: RecordWriter): void {
@@ -283,11 +292,4 @@ export class TableEncoder {
       { place: this.#name, remedy: `ALTER TABLE ${name} REPLICA IDENTITY DEFAULT; (or FULL)` },
     );
   }
-}
-
-function tellsKey({ identity, identityColumns, key }: PgTable): boolean {
-  if (identity === 'index') {
-    return identityColumns !== undefined && key.every((name) => identityColumns.includes(name));
-  }
-  return identity !== 'nothing';
 }

@@ -46,3 +46,11 @@ export interface PgTable {
   /** Columns of the replica identity, where it is known: old rows have these (all, if it is full). */
   readonly identityColumns?: readonly string[];
 }
+
+/** Whether old rows tell the primary key, and so its change. */
+export function tellsKey({ identity, identityColumns, key }: PgTable): boolean {
+  if (identity === 'index') {
+    return identityColumns !== undefined && key.every((name) => identityColumns.includes(name));
+  }
+  return identity !== 'nothing';
+}

@@ -1,22 +1,17 @@
-import {
-  offset,
-  type Consumed,
-  type Outgoing,
-  type RecordBatch,
-  type TopicName,
-  type TopicPartition,
-} from '../../broker/broker.ts';
-import { RecordCursor, RecordWriter } from '../../broker/records.ts';
-import { MillraceError } from '../../errors.ts';
+import type { RecordBatch, TopicName, TopicPartition } from '../../broker/broker.ts';
 import type { Log } from '../../log.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
-import type { Processed, Processor, ReadOutput } from '../processor.ts';
+import type { Processed, Processor, Topics } from '../processor.ts';
 import { newCounters, type CompactCounters } from './counters.ts';
-import { PartitionState, type Taken, type Workshop } from './partition-state.ts';
+import { Departures, Wait } from './departures.ts';
+import { Output } from './output.ts';
+import { PartitionState } from './partition-state.ts';
 import { RowLog } from './row-log.ts';
 import { changesTopic, latestTopic } from './topics.ts';
 import { ValueSchemas } from './value-schema.ts';
 import { WholeRow } from './whole-row.ts';
+import { consumedBy, newWork, next, takeOne, type Open, type Work } from './work.ts';
+import type { Taken, Workshop } from './workshop.ts';
 
 export interface CompactOptions {
   /** For files that hold nothing which must be kept. */
@@ -37,7 +32,6 @@ export interface CompactProcessor extends Processor {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-const WRITER_BYTES_KEPT = 4 * 1024 * 1024;
 const SEGMENTS_TIDIED_MAX = 4;
 
 /**
@@ -52,32 +46,6 @@ export function compactProcessor(
   return new Compact(options, registry, log);
 }
 
-/** A partition that is open. */
-interface Open {
-  readonly changes: TopicName;
-  readonly latest: TopicName;
-  readonly partition: number;
-  readonly owner: number;
-  readonly state: PartitionState;
-}
-
-/** What a call makes of a partition. */
-interface Made {
-  readonly changes: RecordWriter;
-  readonly latest: RecordWriter;
-  consumed: Consumed;
-}
-
-/** A batch that is being worked off. */
-interface Work {
-  readonly batch: RecordBatch;
-  readonly open: Open;
-  segment: number;
-  cursor: RecordCursor | null;
-  /** The cursor stands on a record that was not taken yet. */
-  standing: boolean;
-}
-
 class Compact implements CompactProcessor {
   readonly counters = newCounters();
   readonly #now: () => number;
@@ -88,13 +56,9 @@ class Compact implements CompactProcessor {
   /** By number in the row log. */
   readonly #owners = new Map<number, PartitionState>();
   #ownersEver = 0;
-  /** What this call has made so far. */
-  readonly #made = new Map<Open, Made>();
-  /** Bytes of it, but for the partition in hand. */
-  #bytes = 0;
-  /** As many as the largest call needed: a table that is quiet holds none. */
-  readonly #writers: RecordWriter[] = [];
+  readonly #output = new Output();
   #queue: Work[] = [];
+  readonly #departures = new Departures();
 
   constructor(options: CompactOptions, registry: SchemaRegistry, log: Log) {
     this.#now = options.now ?? Date.now;
@@ -122,7 +86,7 @@ class Compact implements CompactProcessor {
     return { keys, keyBytes, rowBytes: this.#shop.rows.bytes };
   }
 
-  async open({ topic, partition }: TopicPartition, read: ReadOutput): Promise<void> {
+  async open({ topic, partition }: TopicPartition, topics: Topics): Promise<void> {
     await this.close({ topic, partition });
     const owner = this.#ownersEver++;
     const state = new PartitionState(this.#shop, owner);
@@ -130,7 +94,7 @@ class Compact implements CompactProcessor {
     const latest = latestTopic(topic);
     state.now = this.#now();
     try {
-      for await (const { segments } of read(latest, partition)) {
+      for await (const { segments } of topics.read({ topic: latest, partition })) {
         for (const { bytes } of segments) state.restore(bytes);
         this.#tidy();
       }
@@ -140,6 +104,8 @@ class Compact implements CompactProcessor {
       throw error;
     }
     this.#open.set(name(topic, partition), {
+      topics,
+      raw: topic,
       changes: changesTopic(topic),
       latest,
       partition,
@@ -150,27 +116,20 @@ class Compact implements CompactProcessor {
   }
 
   async process(batches: readonly RecordBatch[]): Promise<Processed> {
-    for (const writer of this.#writers) writer.reset(WRITER_BYTES_KEPT);
-    this.#made.clear();
-    this.#bytes = 0;
+    this.#output.reset();
+    this.#departures.begin();
     for (const batch of batches) this.#queue.push(this.#workOf(batch));
-    let taken: Taken = 'done';
-    while (this.#queue.length > 0 && taken !== 'full') {
-      const work = this.#queue[0] as Work;
-      const made = this.#begin(work);
-      for (taken = this.#work(work); taken === 'schema-unknown'; taken = this.#work(work)) {
-        await this.#schemas.resolve(this.#shop.whole.schemaWanted);
-      }
-      work.open.state.finish();
-      made.consumed = consumedBy(work);
-      this.#bytes += made.changes.bytes + made.latest.bytes;
-      if (taken === 'done') this.#queue.shift();
-    }
+    const { in: before } = this.counters;
+    const isFull = await this.#workOff();
     this.#tidy();
+    const paused = this.#queue.map(({ open: { raw: topic, partition } }) => ({ topic, partition }));
+    // What waits for another partition may find it when that is published.
+    const isMoved = paused.length > 0 && this.counters.in > before;
     return {
-      outgoing: this.#outgoing(),
-      consumed: [...this.#made.values()].map(({ consumed }) => consumed),
-      more: this.#queue.length > 0,
+      outgoing: this.#output.outgoing(),
+      consumed: this.#output.consumed(),
+      more: isFull || isMoved,
+      paused,
     };
   }
 
@@ -190,67 +149,84 @@ class Compact implements CompactProcessor {
     this.#shop.rows[Symbol.dispose]();
   }
 
+  /**
+   * Works on the queue until nothing in it goes on: what a partition waits for may come with another's
+   * work, and that may have waited in turn. True if this call has made enough.
+   */
+  async #workOff(): Promise<boolean> {
+    let before = -1;
+    while (this.#queue.length > 0 && this.counters.in !== before) {
+      before = this.counters.in;
+      const waiting: Work[] = [];
+      for (const [index, work] of this.#queue.entries()) {
+        const isBehind = waiting.some(({ open }) => open === work.open);
+        const taken = isBehind ? 'moved' : await this.#run(work);
+        if (taken === 'full') {
+          this.#queue = [...waiting, ...this.#queue.slice(index)];
+          return true;
+        }
+        if (taken !== 'done') waiting.push(work);
+      }
+      this.#queue = waiting;
+    }
+    return false;
+  }
+
+  async #run(work: Work): Promise<Taken> {
+    const { open } = work;
+    const { in: before } = this.counters;
+    open.state.now = this.#now();
+    this.#output.begin(open);
+    let taken = this.#take(work);
+    while (taken === 'schema-unknown' || taken === 'moved') {
+      if (taken === 'schema-unknown') await this.#schemas.resolve(this.#shop.whole.schemaWanted);
+      else if (!(await this.#lend(work))) break;
+      taken = this.#take(work);
+    }
+    const isIdle = taken === 'moved' && this.counters.in === before;
+    this.#output.end(open, isIdle ? null : consumedBy(work));
+    return taken;
+  }
+
+  /** Gives a record that came from another partition its row; false if that has to be waited for. */
+  async #lend(work: Work): Promise<boolean> {
+    const { open, wait } = work;
+    const { arrival } = open.state;
+    const old = this.#open.get(name(open.raw, arrival.departure.partition));
+    const made = this.#output.changesOf(old);
+    const found = await this.#departures.find(arrival.departure, { ...open, made, wait });
+    work.wait = found instanceof Wait ? found : null;
+    if (found instanceof Wait) return false;
+    if (found === null) {
+      const place = { topic: open.raw, partition: open.partition };
+      this.#log.warn(place, 'a row has moved here, and its old partition has no record of it');
+    }
+    arrival.lend(found);
+    return true;
+  }
+
   #workOf(batch: RecordBatch): Work {
     const { topic, partition } = batch;
     const open = this.#open.get(name(topic, partition));
     if (open === undefined) throw new Error(`partition ${partition} of ${topic} is not open`);
-    return { batch, open, segment: -1, cursor: null, standing: false };
-  }
-
-  #begin({ open, batch: { consumed } }: Work): Made {
-    let made = this.#made.get(open);
-    if (made === undefined) {
-      const first = 2 * this.#made.size;
-      const changes = (this.#writers[first] ??= new RecordWriter(4 * 1024));
-      const latest = (this.#writers[first + 1] ??= new RecordWriter(4 * 1024));
-      made = { changes, latest, consumed };
-      this.#made.set(open, made);
-    }
-    this.#bytes -= made.changes.bytes + made.latest.bytes;
-    open.state.now = this.#now();
-    open.state.begin(made.changes, made.latest);
-    return made;
-  }
-
-  #outgoing(): Outgoing[] {
-    const found: Outgoing[] = [];
-    for (const [{ changes, latest, partition }, made] of this.#made) {
-      found.push({ topic: changes, partition, records: made.changes });
-      found.push({ topic: latest, partition, records: made.latest });
-    }
-    return found.filter(({ records }) => records.count > 0);
+    return newWork(batch, open);
   }
 
   /** Takes records of a batch until one cannot be taken, or this call has made enough. */
-  #work(work: Work): Taken {
-    const { state } = work.open;
+  #take(work: Work): Taken {
     const { counters, outgoingBytesMax } = this.#shop;
     while (work.standing || next(work)) {
       // I9: one record can make others whole that are much larger than what came in.
-      if (this.#bytes + state.outgoingBytes >= outgoingBytesMax) {
+      if (this.#output.bytes(work.open) >= outgoingBytesMax) {
         work.standing = true;
         return 'full';
       }
-      const taken = this.#take(work);
+      const taken = takeOne(work);
       work.standing = taken !== 'done';
       if (taken !== 'done') return taken;
       counters.in++;
     }
     return 'done';
-  }
-
-  #take({ batch, open, segment, cursor }: Work): Taken {
-    try {
-      return open.state.take(cursor as RecordCursor);
-    } catch (error) {
-      if (!(error instanceof MillraceError) || error.code !== 'RECORD_MALFORMED') throw error;
-      const at = (batch.segments[segment]?.base ?? 0) + (cursor?.delta ?? 0);
-      throw new MillraceError(error.code, error.message, {
-        place: `${batch.topic}, partition ${batch.partition}, offset ${at}`,
-        cause: error,
-        ...(error.expected === undefined ? {} : { expected: error.expected }),
-      });
-    }
   }
 
   /** A few segments at most, so that no call waits long: they give back what the largest call appends. */
@@ -262,23 +238,6 @@ class Compact implements CompactProcessor {
       if (!tidied) return;
     }
   }
-}
-
-/** Moves to the next record of the batch; false if there is none. */
-function next(work: Work): boolean {
-  while (work.cursor === null || !work.cursor.next()) {
-    const segment = work.batch.segments[++work.segment];
-    if (segment === undefined) return false;
-    work.cursor = new RecordCursor(segment.bytes);
-  }
-  return true;
-}
-
-/** I5: up to the record that was not taken, or all of the batch. */
-function consumedBy({ batch, segment, cursor, standing }: Work): Consumed {
-  const base = batch.segments[segment]?.base;
-  if (!standing || base === undefined || cursor === null) return batch.consumed;
-  return { ...batch.consumed, next: offset(base + cursor.delta) };
 }
 
 function name(topic: TopicName, partition: number): string {

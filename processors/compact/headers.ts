@@ -17,6 +17,12 @@ export const NEW_KEY = Buffer.from('__debezium.newkey');
 export const OLD_KEY = Buffer.from('__debezium.oldkey');
 
 /**
+ * On such an insert that lacks columns: the partition of the old key as text, if it is another. The delete
+ * is there, in `.changes`, with the columns.
+ */
+export const OLD_PARTITION = Buffer.from('millrace.oldpartition');
+
+/**
  * On a tombstone of `.latest`: the value that `.changes` has for this delete, because the insert that
  * belongs to it has not arrived yet and may need columns of it.
  */

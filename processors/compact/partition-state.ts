@@ -1,34 +1,20 @@
 import { RecordCursor, RecordWriter } from '../../broker/records.ts';
 import { MillraceError } from '../../errors.ts';
-import type { CompactCounters } from './counters.ts';
 import { Accepted } from './accepted.ts';
-import { MOVED, NEW_KEY, OLD_KEY, TRUNCATED, UNCHANGED } from './headers.ts';
+import { Arrival } from './arrival.ts';
+import { MOVED, NEW_KEY, OLD_KEY, OLD_PARTITION, TRUNCATED, UNCHANGED } from './headers.ts';
 import { KeyChange } from './key-change.ts';
 import { KeyHash } from '../../broker/key-hash.ts';
 import { KeyTable, type RowPlace } from './key-table.ts';
 import { RowBlock } from './row-block.ts';
-import type { RowLog } from './row-log.ts';
 import { writeTombstone, writeTruncated } from './tombstone.ts';
 import { Watermark } from './watermark.ts';
-import type { WholeRow } from './whole-row.ts';
+import type { Taken, Workshop } from './workshop.ts';
 
 const CREATE = 'c'.charCodeAt(0);
 const DELETE = 'd'.charCodeAt(0);
 const TRUNCATE = 't'.charCodeAt(0);
 const MESSAGE = 'm'.charCodeAt(0);
-
-/** `done`, or why the record was not taken and is to be given again. */
-export type Taken = 'done' | 'full' | 'schema-unknown';
-
-/** What all partitions of a processor share. */
-export interface Workshop {
-  readonly rows: RowLog;
-  readonly whole: WholeRow;
-  readonly counters: CompactCounters;
-  readonly tombstoneRetentionMs: number;
-  /** Bytes of `.changes` and of a truncate's tombstones after which a call makes no more. */
-  readonly outgoingBytesMax: number;
-}
 
 /**
  * One partition of a table: its keys with their versions and rows, and what to do about a record.
@@ -53,6 +39,8 @@ export class PartitionState {
   readonly #truncated = new Watermark();
   /** How far a truncate that needs several calls has come. */
   #sweep = 0;
+  /** After `moved`: asks for a delete, which is to be lent before the record is given again. */
+  readonly arrival = new Arrival();
 
   constructor(shop: Workshop, owner: number) {
     this.#shop = shop;
@@ -204,7 +192,10 @@ export class PartitionState {
     }
     const start = this.#changes.bytes;
     if (cursor.headerCount === 0) this.#changes.copy(cursor);
-    else if (!this.#writeWhole(cursor, entry)) return 'schema-unknown';
+    else {
+      const taken = this.#writeWhole(cursor, entry);
+      if (taken !== 'done') return taken;
+    }
     counters.changes++;
     if (entry < 0) entry = table.add(this.#hash);
     else this.#displace(entry);
@@ -218,22 +209,31 @@ export class PartitionState {
     return 'done';
   }
 
-  /** Writes a record that has headers to `.changes`; false if a schema has to be resolved first. */
-  #writeWhole(cursor: RecordCursor, entry: number): boolean {
+  /** Writes a record that has headers to `.changes`. */
+  #writeWhole(cursor: RecordCursor, entry: number): Taken {
     if (!cursor.findHeader(UNCHANGED)) {
       this.#changes.copy(cursor);
-      return true;
+      return 'done';
     }
     const { whole, counters } = this.#shop;
-    const wholeness = whole.write(cursor, this.#lastRow(cursor, entry), this.#changes);
-    if (wholeness === 'schema-unknown') return false;
+    const row = this.#lastRow(cursor, entry);
+    if (row === undefined) return 'moved';
+    const wholeness = whole.write(cursor, row, this.#changes);
+    if (wholeness === 'schema-unknown') return wholeness;
+    this.arrival.done();
     if (wholeness === 'whole') counters.madeWhole++;
     else counters.stillPartial++;
-    return true;
+    return 'done';
   }
 
-  /** The record that holds the last row that this one is a change of; null if it is not known here. */
-  #lastRow(cursor: RecordCursor, entry: number): RecordCursor | null {
+  /**
+   * The record that holds the last row that this one is a change of; null if nobody knows it, undefined
+   * if another partition does.
+   */
+  #lastRow(cursor: RecordCursor, entry: number): RecordCursor | null | undefined {
+    if (cursor.op === CREATE && cursor.findHeader(OLD_PARTITION)) {
+      return this.arrival.row(cursor);
+    }
     if (cursor.op === CREATE && cursor.findHeader(OLD_KEY)) {
       return this.#keyChange.find(cursor, this.#changes, this.#cursor);
     }

@@ -42,7 +42,7 @@ class Caller {
 
   async open(partition = 0): Promise<Processor> {
     const processor = this.#subject.make();
-    await processor.open(this.at(partition), this.log.read);
+    await processor.open(this.at(partition), this.log);
     return processor;
   }
 
@@ -127,7 +127,7 @@ export function processorConformance(name: string, factory: () => Promise<Proces
         const to = Math.min(from + 4, length);
         await processor.process([caller.log.batch(caller.at(0), from, to)]);
         await processor.close(caller.at(0));
-        await processor.open(caller.at(0), caller.log.read);
+        await processor.open(caller.at(0), caller.log);
         expect(await caller.give(processor, { from, to })).toBe(to);
       }
       expect(caller.outputs()).toEqual(await expected(subject));
@@ -166,7 +166,7 @@ export function processorConformance(name: string, factory: () => Promise<Proces
       await using subject = await factory();
       const caller = new Caller(subject);
       await using processor = await caller.open();
-      await processor.open(caller.at(1), caller.log.read);
+      await processor.open(caller.at(1), caller.log);
       const { length } = subject.records;
       const half = length >> 1;
       await caller.give(processor, { from: 0, to: half });
@@ -180,7 +180,7 @@ export function processorConformance(name: string, factory: () => Promise<Proces
       await using subject = await factory();
       const caller = new Caller(subject);
       await using processor = await caller.open();
-      await processor.open(caller.at(1), caller.log.read);
+      await processor.open(caller.at(1), caller.log);
       const { length } = subject.records;
       let batches = [0, 1].map((partition) => caller.log.batch(caller.at(partition), 0, length));
       const consumed = new Map<number, number>();
@@ -202,7 +202,12 @@ export function processorConformance(name: string, factory: () => Promise<Proces
       await using subject = await factory();
       const caller = new Caller(subject);
       await using processor = await caller.open();
-      expect(await processor.process([])).toEqual({ outgoing: [], consumed: [], more: false });
+      expect(await processor.process([])).toEqual({
+        outgoing: [],
+        consumed: [],
+        more: false,
+        paused: [],
+      });
       await processor.close(caller.at(0));
       await expect(processor.process([caller.log.batch(caller.at(0), 0, 1)])).rejects.toThrow(
         'not open',

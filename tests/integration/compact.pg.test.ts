@@ -44,7 +44,7 @@ async function compacted(
       { stateDirectory },
       { registry: context.registry, log: silent },
     );
-    await stage.open(input, log.read);
+    await stage.open(input, log);
     const { outgoing } = await stage.process([
       log.batch(input, from, Math.min(from + size, length)),
     ]);

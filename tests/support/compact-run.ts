@@ -57,7 +57,7 @@ export class CompactRun implements Disposable {
   /** A processor that has rebuilt its state from what was published. */
   async open(options: Partial<CompactOptions> = {}): Promise<CompactProcessor> {
     const processor = this.make(options);
-    await processor.open(input, this.log.read);
+    await processor.open(input, this.log);
     return processor;
   }
 

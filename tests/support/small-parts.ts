@@ -83,10 +83,10 @@ export class NumbersSource {
 export function copier(opened: TopicPartition[] = []): Processor {
   const buffer = new OutgoingBuffer();
   return {
-    async open(partition, read) {
-      opened.push(partition);
-      const changes = topicName(partition.topic, 'changes');
-      for await (const _ of read(changes, partition.partition));
+    async open({ topic, partition }, topics) {
+      opened.push({ topic, partition });
+      const changes = topicName(topic, 'changes');
+      for await (const _ of topics.read({ topic: changes, partition }));
     },
     process(batches) {
       buffer.reset();
@@ -98,7 +98,7 @@ export function copier(opened: TopicPartition[] = []): Processor {
         }
       }
       const consumed = batches.map((batch) => batch.consumed);
-      return Promise.resolve({ outgoing: buffer.outgoing(), consumed, more: false });
+      return Promise.resolve({ outgoing: buffer.outgoing(), consumed, more: false, paused: [] });
     },
     close: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),

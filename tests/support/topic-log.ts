@@ -1,20 +1,22 @@
 import {
   offset,
   type Consumed,
+  type Offset,
   type Outgoing,
   type ReadBatch,
   type RecordBatch,
-  type TopicName,
   type TopicPartition,
 } from '../../broker/broker.ts';
 import { pack, RecordCursor, type PlainRecord } from '../../broker/records.ts';
-import type { ReadOutput } from '../../processors/processor.ts';
+import type { Topics } from '../../processors/processor.ts';
 
 /** What a processor's caller has published, in memory: no group, no durability, only content. */
-export class TopicLog {
+export class TopicLog implements Topics {
   readonly #records = new Map<string, PlainRecord[]>();
+  readonly #committed = new Map<string, Offset>();
 
-  publish(outgoing: readonly Outgoing[]): void {
+  publish(outgoing: readonly Outgoing[], consumed: readonly Consumed[] = []): void {
+    for (const one of consumed) this.#committed.set(nameOf(one), one.next);
     for (const { topic, partition, records } of outgoing) {
       // A copy: the writers are used again.
       const cursor = new RecordCursor(Buffer.from(records.written()));
@@ -22,13 +24,13 @@ export class TopicLog {
     }
   }
 
-  append({ topic, partition }: TopicPartition, records: readonly PlainRecord[]): void {
-    const name = `${topic}/${partition}`;
+  append(at: TopicPartition, records: readonly PlainRecord[]): void {
+    const name = nameOf(at);
     this.#records.set(name, [...(this.#records.get(name) ?? []), ...records]);
   }
 
-  records({ topic, partition }: TopicPartition): readonly PlainRecord[] {
-    return this.#records.get(`${topic}/${partition}`) ?? [];
+  records(at: TopicPartition): readonly PlainRecord[] {
+    return this.#records.get(nameOf(at)) ?? [];
   }
 
   /** The batch of `[from, to)`, in segments of at most `segment` records. */
@@ -44,15 +46,23 @@ export class TopicLog {
     return { ...at, segments, count: records.length, bytes, consumed };
   }
 
-  readonly read: ReadOutput = (topic: TopicName, partition: number) =>
-    this.#read({ topic, partition });
-
-  async *#read(at: TopicPartition): AsyncGenerator<ReadBatch> {
+  async *read(
+    at: TopicPartition,
+    { since }: { readonly since: number } = { since: -Infinity },
+  ): AsyncGenerator<ReadBatch> {
     const { length } = this.records(at);
-    for (let from = 0; from < length; from += 100) {
+    const first = this.records(at).findIndex(({ timestamp }) => timestamp >= since);
+    if (first < 0) return;
+    for (let from = first; from < length; from += 100) {
       const { consumed: _, ...batch } = this.batch(at, from, Math.min(from + 100, length), 40);
       yield batch;
     }
+  }
+
+  /** What `publish` was told of consumed offsets, and how many records a partition has. */
+  progress(input: TopicPartition): Promise<{ next: Offset; end: Offset }> {
+    const end = offset(this.records(input).length);
+    return Promise.resolve({ next: this.#committed.get(nameOf(input)) ?? offset(0), end });
   }
 
   /** Forgets all but the newest record of each key, as compaction of the broker may at any time. */
@@ -61,6 +71,10 @@ export class TopicLog {
     const kept = this.records(at).filter(
       (record) => newest.get(record.key?.toString('hex')) === record,
     );
-    this.#records.set(`${at.topic}/${at.partition}`, kept);
+    this.#records.set(nameOf(at), kept);
   }
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
 }
