@@ -122,7 +122,8 @@ class Compact implements CompactProcessor {
     const { in: before } = this.counters;
     const isFull = await this.#workOff();
     this.#tidy();
-    const paused = this.#queue.map(({ open: { raw: topic, partition } }) => ({ topic, partition }));
+    const waiting = new Set(this.#queue.map(({ open }) => open));
+    const paused = Array.from(waiting, ({ raw: topic, partition }) => ({ topic, partition }));
     // What waits for another partition may find it when that is published.
     const isMoved = paused.length > 0 && this.counters.in > before;
     return {

@@ -88,6 +88,42 @@ export function brokerMembers(test: BrokerTest): void {
     expect(values(seenOf(await reader.take(2)))).toEqual(numbers(3, 5));
   });
 
+  test('a paused partition gets nothing while the others do, and loses nothing by it', async ({
+    broker,
+  }) => {
+    const topic = await spread(broker, 3);
+    await publishToAll(broker, topic, 3, 'x');
+    let paused = [{ topic, partition: 1 }];
+    const subscription = { group: `${topic}-g`, topics: [topic], paused: () => paused };
+    const reader = member(broker, subscription);
+    expect(new Set(values(seenOf(await reader.take(2))))).toEqual(new Set(['x0', 'x2']));
+    // Nothing is left but what is paused: the reader is asked again all the same.
+    expect(await reader.next()).toEqual([]);
+    await publishToAll(broker, topic, 3, 'y');
+    expect(new Set(values(seenOf(await reader.take(2))))).toEqual(new Set(['y0', 'y2']));
+    paused = [];
+    expect(values(seenOf(await reader.take(2)))).toEqual(['x1', 'y1']);
+  });
+
+  test('what was published with an offset can be read as soon as a group is seen to have it', async ({
+    broker,
+  }) => {
+    const topic = await numbered(broker, 3);
+    const output = freshTopic('output');
+    await broker.createTopics([settings(output)]);
+    const group = `${topic}-g`;
+    const reader = member(broker, { group, topics: [topic] });
+    const consumed = consumedOf(await reader.take(3));
+    const published = broker.publish([to(output, 0, [record('k', 'made of it')])], { consumed });
+    const isCommitted = async (): Promise<boolean> => {
+      const { groups } = await broker.describe();
+      return groups.some((one) => one.group === group && one.committed[0]?.next === 3);
+    };
+    while (!(await isCommitted())) await new Promise((resolve) => setImmediate(resolve));
+    expect(values(await readAll(broker, output))).toEqual(['made of it']);
+    await published;
+  });
+
   test('an abort ends the subscription, not the batch in hand', async ({ broker }) => {
     const topic = await numbered(broker, 2);
     const ending = new AbortController();

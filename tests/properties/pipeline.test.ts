@@ -2,6 +2,7 @@ import {
   array,
   asyncProperty,
   assert as check,
+  boolean,
   constantFrom,
   integer,
   oneof,
@@ -39,15 +40,21 @@ const step: Arbitrary<Step> = oneof(
   },
 );
 
+const table = record({ partitions: constantFrom(1, 4), isFull: boolean() });
+
 test(
-  `any workload leaves equal tables, whatever it does to keys, long values and columns, and wherever the pipeline crashes (SEED=${seed} PROPERTY_SECONDS=${seconds})`,
+  `any workload leaves equal tables, whatever it does to keys, long values and columns, over any partitions, and wherever the pipeline crashes (SEED=${seed} PROPERTY_SECONDS=${seconds})`,
   async () => {
     await check(
-      asyncProperty(array(step, { minLength: 5, maxLength: 60, size: 'max' }), async (steps) => {
-        await using workload = await Workload.open(server);
-        for (const step of steps) await workload.perform(step);
-        expect(await workload.outcome()).toMatchObject({ equal: true, first: null });
-      }),
+      asyncProperty(
+        array(step, { minLength: 5, maxLength: 60, size: 'max' }),
+        table,
+        async (steps, table) => {
+          await using workload = await Workload.open(server, table);
+          for (const step of steps) await workload.perform(step);
+          expect(await workload.outcome()).toMatchObject({ equal: true, first: null });
+        },
+      ),
       {
         seed,
         numRuns: 1_000_000,

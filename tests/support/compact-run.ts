@@ -44,6 +44,13 @@ export const change = (given: Change): PlainRecord => records.record(given);
 export const insert = (id: number, version: bigint, body = `body ${id}`): PlainRecord =>
   change({ op: 'c', key: { id }, version, row: { id, note: `v${version}`, body } });
 
+export async function decodedAt(log: TopicLog, at: TopicPartition): Promise<DecodedChange[]> {
+  const cursor = new RecordCursor(Buffer.from(pack(log.records(at)).written()));
+  const found: DecodedChange[] = [];
+  while (cursor.next()) found.push(await decoder.decode(cursor));
+  return found;
+}
+
 /** A compact stage of one partition, started and stopped at will, with the topics around it. */
 export class CompactRun implements Disposable {
   readonly stateDirectory = mkdtempSync(join(tmpdir(), 'compact-'));
@@ -73,11 +80,8 @@ export class CompactRun implements Disposable {
     }
   }
 
-  async decoded(at: TopicPartition): Promise<DecodedChange[]> {
-    const cursor = new RecordCursor(Buffer.from(pack(this.log.records(at)).written()));
-    const found: DecodedChange[] = [];
-    while (cursor.next()) found.push(await decoder.decode(cursor));
-    return found;
+  decoded(at: TopicPartition): Promise<DecodedChange[]> {
+    return decodedAt(this.log, at);
   }
 
   [Symbol.dispose](): void {

@@ -28,7 +28,6 @@ export const ledgerSchema = `
   ALTER TABLE events REPLICA IDENTITY FULL;
   ALTER TABLE accounts ALTER COLUMN body SET STORAGE EXTERNAL;
   ALTER TABLE moves ALTER COLUMN body SET STORAGE EXTERNAL;
-  ALTER TABLE moves REPLICA IDENTITY FULL;
 
   CREATE FUNCTION ledger.body(long boolean) RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT string_agg(md5(random()::text), '') FROM generate_series(1, CASE WHEN long THEN 90 ELSE 1 END)

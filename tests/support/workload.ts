@@ -36,26 +36,32 @@ export class Workload implements AsyncDisposable {
   #columns = 0;
   #open = false;
 
-  private constructor(database: TestDatabase) {
+  private constructor(database: TestDatabase, partitions: number) {
     this.#database = database;
     this.#config = parseConfig(
       `pipeline: workload
 broker: { kind: embedded, path: "${this.#folder}", fsync: false }
 source: { kind: postgres, url: "${database.url}", tables: [${TABLE}] }
 sinks: [{ kind: duckdb, path: "${this.#sinkFile}", threads: 1 }]
+partitions: ${partitions}
 `,
       { file: 'millrace.yaml', environment: {} },
     );
   }
 
-  static async open(server: TestPostgres): Promise<Workload> {
+  /** Without `isFull` updates do not send long values that they leave alone. */
+  static async open(
+    server: TestPostgres,
+    { partitions, isFull }: { readonly partitions: number; readonly isFull: boolean },
+  ): Promise<Workload> {
     const database = await server.createDatabase();
     await database.query(
       `CREATE TABLE things (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, body text);
-       ALTER TABLE things ALTER COLUMN body SET STORAGE EXTERNAL, REPLICA IDENTITY FULL;
+       ALTER TABLE things ALTER COLUMN body SET STORAGE EXTERNAL,
+         REPLICA IDENTITY ${isFull ? 'FULL' : 'DEFAULT'};
        INSERT INTO things SELECT g, g, repeat('x', g * 700) FROM generate_series(1, 6) g`,
     );
-    const workload = new Workload(database);
+    const workload = new Workload(database, partitions);
     workload.#running = workload.#run();
     return workload;
   }
