@@ -215,6 +215,16 @@ millrace.yaml:4:8: the environment variable DATABASE_URL is not set
     expect(mistakeIn(text)).toContain('two sinks are named duckdb');
   });
 
+  test('changes that are forgotten before rows which move between partitions are looked up', () => {
+    const short = `${shop}topics: { rawRetention: 7d, changesRetention: 1d }\n`;
+    expect(mistakeIn(`${short}partitions: 2\n`)).toContain(
+      'millrace.yaml:11:47: `.changes` topics forget before raw topics do',
+    );
+    expect(parse(short).partitions).toBe(1);
+    const long = `${shop}topics: { changesRetention: 7d }\npartitions: 2\n`;
+    expect(parse(long).partitions).toBe(2);
+  });
+
   test('an empty file and a file that holds something else', () => {
     expect(mistakeIn('')).toContain('`pipeline` is missing');
     expect(mistakeIn('- a\n- b\n')).toContain('the file cannot be a list');

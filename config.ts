@@ -71,7 +71,7 @@ export const configSchema = group({
   partitions: whole(1, 256)
     .prefault(1)
     .describe(
-      'Partitions of every topic of a table. One process gains nothing from more, and with one even a row whose key changes keeps its order. Do not change it later.',
+      'Partitions of every topic of a table. One process gains nothing from more. With several, a row whose key changes may be gone from its old place in the sink before it is in its new one. Do not change it later.',
     ),
   topics: topics.prefault({}).describe('How long topics keep what they hold.'),
   http: http.prefault({}).describe('The console of a running pipeline.'),
@@ -151,6 +151,16 @@ function contradictions(config: Config, document: ConfigDocument): Mistake[] {
     paths.add(sink.path);
     found.push(...uncaptured(['sinks', index, 'tables'], sink.tables));
   });
+  const { rawRetention, changesRetention } = config.topics;
+  if (config.partitions > 1 && (changesRetention ?? Infinity) < (rawRetention ?? Infinity)) {
+    found.push(
+      document.mistake(['topics', 'changesRetention'], {
+        message: '`.changes` topics forget before raw topics do',
+        expected:
+          'with several `partitions` at least `rawRetention`: rows that move between them are looked up there',
+      }),
+    );
+  }
   for (const option of ['filters', 'columns'] as const) {
     found.push(...uncaptured(['source', option], config.source[option]));
   }
