@@ -118,7 +118,8 @@ export const codes = {
   },
   RECORD_MALFORMED: {
     meaning: 'A record is not what its topic promises.',
-    remedy: 'Find out who else writes to the topic: neither Millrace nor Debezium wrote this.',
+    remedy:
+      'Nothing is lost, and nothing passes it. Find out who else writes to that topic, or report it with the record. To go on meanwhile, give the pipeline another name and sink: it copies all tables anew.',
     exit: 1,
     directive: 'dead-letter',
   },

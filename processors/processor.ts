@@ -48,7 +48,11 @@ export interface Processor extends AsyncDisposable {
   /** Takes over a partition and rebuilds its state from its output topics. */
   open(partition: TopicPartition, topics: Topics): Promise<void>;
 
-  /** Works off batches of partitions that are open. Synchronous in effect: no other call while it runs. */
+  /**
+   * Works off batches of partitions that are open. Synchronous in effect: no other call while it runs.
+   * Throws `RECORD_MALFORMED` or `SCHEMA_UNKNOWN` with the place of a record that cannot be read, when
+   * all that came before it has been handed out.
+   */
   process(batches: readonly RecordBatch[]): Promise<Processed>;
 
   /** Forgets a partition that was taken away. */

@@ -1,4 +1,5 @@
-import { offset, type Offset, type RecordBatch, type TopicName } from '../broker/broker.ts';
+import type { Offset, RecordBatch, TopicName } from '../broker/broker.ts';
+import { recordPlace } from '../broker/record-place.ts';
 import type { RecordCursor } from '../broker/records.ts';
 import { MillraceError } from '../errors.ts';
 import { WIRE_HEADER_BYTES } from '../schemas/registry.ts';
@@ -81,7 +82,7 @@ export function schemaIdOf(
   const length = part === 'key' ? keyLength : valueLength;
   if (length >= WIRE_HEADER_BYTES && bytes[start] === 0) return bytes.readUInt32BE(start + 1);
   throw new MillraceError('RECORD_MALFORMED', `a ${part} is not in the Confluent wire format`, {
-    place: `${topic}-${partition} offset ${base + delta}`,
+    place: recordPlace({ topic, partition }, base + delta),
     expected: 'a zero byte and four bytes of schema id',
   });
 }
@@ -90,7 +91,7 @@ export function placeOf(
   { topic, partition, base }: Omit<Source, 'bytes' | 'cursor'>,
   cursor: RecordCursor,
 ): string {
-  return `${topic}-${partition} offset ${offset(base + cursor.delta)}`;
+  return recordPlace({ topic, partition }, base + cursor.delta);
 }
 
 /**

@@ -1,5 +1,7 @@
-import type { Offset, TopicName, TopicPartition } from '../broker/broker.ts';
+import { offset, type Offset, type TopicName, type TopicPartition } from '../broker/broker.ts';
+import { recordPlace } from '../broker/record-place.ts';
 import { RecordCursor } from '../broker/records.ts';
+import { MillraceError } from '../errors.ts';
 import { schemaIdOf, TRUNCATE, type Fresh, type Source } from './changes.ts';
 import { isAbove, versionOf, type Version } from './version.ts';
 
@@ -13,6 +15,8 @@ export interface Run extends TopicPartition {
   keyless: boolean;
   /** Version of the first record. */
   readonly first: Version;
+  /** Of the first record. */
+  readonly from: Offset;
   /** Where the partition is when the run is written. */
   to: Offset;
 }
@@ -50,6 +54,25 @@ export function runsOf({ batch, from }: Fresh): Run[] {
   if (last === undefined) return [startOf(batch, null, batch.consumed.next)];
   last.to = batch.consumed.next;
   return runs;
+}
+
+/**
+ * An error about a record, whose place is not known better, with the records that it is among: the sink
+ * itself sees some values only when many are written at once.
+ */
+export function placedIn(runs: readonly Run[], error: unknown): unknown {
+  if (!(error instanceof MillraceError) || error.place !== undefined) return error;
+  const { code, message, expected, remedy } = error;
+  if (!['RECORD_MALFORMED', 'VALUE_UNSUPPORTED', 'SCHEMA_UNKNOWN'].includes(code)) return error;
+  const places = runs.map(({ topic, partition, from, to }) =>
+    recordPlace({ topic, partition }, from, to - 1),
+  );
+  return new MillraceError(code, message, {
+    place: places.join('; '),
+    remedy,
+    cause: error,
+    ...(expected === undefined ? {} : { expected }),
+  });
 }
 
 /**
@@ -95,7 +118,8 @@ function startOf({ topic, partition }: TopicPartition, at: RecordCursor | null, 
       ? versionOf(BigInt(base + (at?.delta ?? 0)))
       : { high: at.versionHigh, low: at.versionLow };
   const none = { sources: [], valueSchema: null, keySchemas: new Set<number>(), keyless: false };
-  return { topic, partition, first, to: base, ...none };
+  const from = offset(base + (at?.delta ?? 0));
+  return { topic, partition, first, from, to: base, ...none };
 }
 
 function sourceOf(at: Omit<Source, 'bytes' | 'cursor'>, bytes: Buffer): Source {

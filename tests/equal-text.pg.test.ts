@@ -237,6 +237,6 @@ test.each([
   await expect(loaded([[type, [value, value]]])).rejects.toMatchObject({
     code: 'VALUE_UNSUPPORTED',
     remedy: expect.stringMatching(remedy),
-    place: expect.stringMatching(/^shop\.public\.t_0-0 offset/),
+    place: expect.stringMatching(/^shop\.public\.t_0, partition 0, offset/),
   });
 });

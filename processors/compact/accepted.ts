@@ -1,9 +1,16 @@
+import { RecordCursor, type RecordWriter } from '../../broker/records.ts';
+import type { KeyChange } from './key-change.ts';
+import { writeTombstone } from './tombstone.ts';
+
+const DELETE = 'd'.charCodeAt(0);
+
 /**
  * What one call has written to `.changes` for keys, in order: the key's entry and where the record
  * starts. A record whose key changes again in the same call is superseded.
  */
 export class Accepted {
   count = 0;
+  readonly #cursor = new RecordCursor(Buffer.alloc(0));
   #entries = new Int32Array(256);
   #starts = new Int32Array(256);
 
@@ -17,12 +24,26 @@ export class Accepted {
     this.count++;
   }
 
-  start(index: number): number {
-    return this.#starts[index] as number;
-  }
-
-  isNewest(index: number): boolean {
-    return (this.#entries[index] as number) >= 0;
+  /** Writes the newest record of each key to `.latest`, and for a delete its tombstone. */
+  publish(changes: RecordWriter, latest: RecordWriter, keyChange: KeyChange): void {
+    const cursor = this.#cursor;
+    const { bytes } = changes.out;
+    // Records that follow each other are copied in one piece.
+    let runStart = 0;
+    let runEnd = 0;
+    for (let index = 0; index < this.count; index++) {
+      if ((this.#entries[index] as number) < 0) continue;
+      cursor.stand(bytes, this.#starts[index] as number);
+      if (cursor.op !== DELETE && cursor.start === runEnd) {
+        runEnd = cursor.end;
+        continue;
+      }
+      latest.copyRun(bytes, runStart, runEnd);
+      runStart = cursor.start;
+      runEnd = cursor.op === DELETE ? runStart : cursor.end;
+      if (cursor.op === DELETE) writeTombstone(latest, cursor, keyChange.isOpen(cursor.start));
+    }
+    latest.copyRun(bytes, runStart, runEnd);
   }
 
   /** The record of that entry that starts there is no longer its newest. */

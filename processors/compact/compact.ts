@@ -1,4 +1,6 @@
 import type { RecordBatch, TopicName, TopicPartition } from '../../broker/broker.ts';
+import type { RecordCursor } from '../../broker/records.ts';
+import type { MillraceError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
 import type { Processed, Processor, Topics } from '../processor.ts';
@@ -10,7 +12,7 @@ import { RowLog } from './row-log.ts';
 import { changesTopic, latestTopic } from './topics.ts';
 import { ValueSchemas } from './value-schema.ts';
 import { WholeRow } from './whole-row.ts';
-import { consumedBy, newWork, next, takeOne, type Open, type Work } from './work.ts';
+import { consumedBy, newWork, next, refusalOf, type Open, type Work } from './work.ts';
 import type { Taken, Workshop } from './workshop.ts';
 
 export interface CompactOptions {
@@ -59,6 +61,8 @@ class Compact implements CompactProcessor {
   readonly #output = new Output();
   #queue: Work[] = [];
   readonly #departures = new Departures();
+  /** A record that cannot be read, as the next call will say. */
+  #refusal: MillraceError | null = null;
 
   constructor(options: CompactOptions, registry: SchemaRegistry, log: Log) {
     this.#now = options.now ?? Date.now;
@@ -94,8 +98,8 @@ class Compact implements CompactProcessor {
     const latest = latestTopic(topic);
     state.now = this.#now();
     try {
-      for await (const { segments } of topics.read({ topic: latest, partition })) {
-        for (const { bytes } of segments) state.restore(bytes);
+      for await (const batch of topics.read({ topic: latest, partition })) {
+        for (const segment of batch.segments) state.restore(segment, batch);
         this.#tidy();
       }
     } catch (error) {
@@ -116,6 +120,7 @@ class Compact implements CompactProcessor {
   }
 
   async process(batches: readonly RecordBatch[]): Promise<Processed> {
+    if (this.#refusal !== null) throw this.#refusal;
     this.#output.reset();
     this.#departures.begin();
     for (const batch of batches) this.#queue.push(this.#workOf(batch));
@@ -178,15 +183,24 @@ class Compact implements CompactProcessor {
     const { in: before } = this.counters;
     open.state.now = this.#now();
     this.#output.begin(open);
-    let taken = this.#take(work);
-    while (taken === 'schema-unknown' || taken === 'moved') {
-      if (taken === 'schema-unknown') await this.#schemas.resolve(this.#shop.whole.schemaWanted);
-      else if (!(await this.#lend(work))) break;
-      taken = this.#take(work);
-    }
+    const taken = await this.#takeAll(work);
     const isIdle = taken === 'moved' && this.counters.in === before;
     this.#output.end(open, isIdle ? null : consumedBy(work));
     return taken;
+  }
+
+  async #takeAll(work: Work): Promise<Taken> {
+    try {
+      for (;;) {
+        const taken = this.#take(work);
+        if (taken === 'schema-unknown') await this.#schemas.resolve(this.#shop.whole.schemaWanted);
+        else if (taken !== 'moved' || !(await this.#lend(work))) return taken;
+      }
+    } catch (error) {
+      // What came before it is published with this call; the next one says what is wrong.
+      this.#refusal = refusalOf(work, error);
+      return 'full';
+    }
   }
 
   /** Gives a record that came from another partition its row; false if that has to be waited for. */
@@ -222,7 +236,8 @@ class Compact implements CompactProcessor {
         work.standing = true;
         return 'full';
       }
-      const taken = takeOne(work);
+      work.standing = true;
+      const taken = work.open.state.take(work.cursor as RecordCursor);
       work.standing = taken !== 'done';
       if (taken !== 'done') return taken;
       counters.in++;

@@ -1,4 +1,6 @@
-import { RecordCursor, RecordWriter } from '../../broker/records.ts';
+import type { TopicPartition } from '../../broker/broker.ts';
+import { recordPlace } from '../../broker/record-place.ts';
+import { RecordCursor, RecordWriter, type Segment } from '../../broker/records.ts';
 import { MillraceError } from '../../errors.ts';
 import { Accepted } from './accepted.ts';
 import { Arrival } from './arrival.ts';
@@ -7,7 +9,7 @@ import { KeyChange } from './key-change.ts';
 import { KeyHash } from '../../broker/key-hash.ts';
 import { KeyTable, type RowPlace } from './key-table.ts';
 import { RowBlock } from './row-block.ts';
-import { writeTombstone, writeTruncated } from './tombstone.ts';
+import { writeTruncated } from './tombstone.ts';
 import { Watermark } from './watermark.ts';
 import type { Taken, Workshop } from './workshop.ts';
 
@@ -100,39 +102,28 @@ export class PartitionState {
 
   /** Publishes the newest record of each key, and keeps the rows. */
   finish(): void {
-    const accepted = this.#accepted;
-    const cursor = this.#cursor;
-    const { bytes } = this.#changes.out;
-    const before = this.#latest.count;
-    // Records that follow each other are copied in one piece.
-    let runStart = 0;
-    let runEnd = 0;
-    for (let index = 0; index < accepted.count; index++) {
-      if (!accepted.isNewest(index)) continue;
-      cursor.stand(bytes, accepted.start(index));
-      if (cursor.op !== DELETE && cursor.start === runEnd) {
-        runEnd = cursor.end;
-        continue;
-      }
-      this.#latest.copyRun(bytes, runStart, runEnd);
-      runStart = cursor.start;
-      runEnd = cursor.op === DELETE ? runStart : cursor.end;
-      if (cursor.op === DELETE) {
-        writeTombstone(this.#latest, cursor, this.#keyChange.isOpen(cursor.start));
-      }
-    }
-    this.#latest.copyRun(bytes, runStart, runEnd);
-    this.#shop.counters.latest += this.#latest.count - before;
-    this.#keyChange.keep(this.#changes, cursor);
-    if (accepted.count > 0) this.#block.append(this.#owner, bytes, this.#changes.bytes);
+    const { count } = this.#latest;
+    this.#accepted.publish(this.#changes, this.#latest, this.#keyChange);
+    this.#shop.counters.latest += this.#latest.count - count;
+    this.#keyChange.keep(this.#changes, this.#cursor);
+    if (this.#accepted.count === 0) return;
+    this.#block.append(this.#owner, this.#changes.out.bytes, this.#changes.bytes);
   }
 
   /** Takes records of `.latest`: after all of them the state is what it was when they were published. */
-  restore(records: Buffer): void {
+  restore({ bytes, base }: Segment, at: TopicPartition): void {
     this.#block.begin(0);
-    const cursor = new RecordCursor(records);
-    while (cursor.next()) this.#restore(cursor);
-    this.#block.append(this.#owner, records, records.length);
+    const cursor = new RecordCursor(bytes);
+    while (cursor.next()) {
+      if (cursor.keyLength < 0 || !cursor.hasVersion) {
+        throw malformed(
+          'a record that is not ours is in a topic of ours',
+          recordPlace(at, base + cursor.delta),
+        );
+      }
+      this.#restore(cursor);
+    }
+    this.#block.append(this.#owner, bytes, bytes.length);
   }
 
   /** Takes a row that the row log wants to move: appends it again if it is still some key's newest. */
@@ -156,9 +147,6 @@ export class PartitionState {
   }
 
   #restore(cursor: RecordCursor): void {
-    if (cursor.keyLength < 0 || !cursor.hasVersion) {
-      throw malformed('a record that is not ours is in a topic of ours');
-    }
     const table = this.#table;
     const { versionHigh: high, versionLow: low } = cursor;
     let entry = this.#find(cursor);
@@ -297,8 +285,9 @@ export class PartitionState {
   }
 }
 
-function malformed(message: string): MillraceError {
+function malformed(message: string, place?: string): MillraceError {
   return new MillraceError('RECORD_MALFORMED', message, {
     expected: 'a change event of a source, with op and version beside it',
+    ...(place === undefined ? {} : { place }),
   });
 }

@@ -32,9 +32,19 @@ export class WholeRow {
   /**
    * Writes a record that has the header `millrace.unchanged`. `row` is the
    * record whose row is the last known (its `before`, if it is a delete), null if there is none. With
-   * `schema-unknown` nothing was written.
+   * `schema-unknown` nothing was written, nor if it throws `RECORD_MALFORMED`.
    */
-  write(cursor: RecordCursor, row: RecordCursor | null, out: RecordWriter): Wholeness {
+  write(cursor: RecordCursor, row: RecordCursor | null, records: RecordWriter): Wholeness {
+    const { position } = records.out;
+    try {
+      return this.#write(cursor, row, records);
+    } catch (error) {
+      records.out.position = position;
+      throw error;
+    }
+  }
+
+  #write(cursor: RecordCursor, row: RecordCursor | null, out: RecordWriter): Wholeness {
     const schema = this.#schemaOf(cursor);
     const lender = row === null ? null : this.#schemaOf(row);
     if (schema === undefined || lender === undefined) return 'schema-unknown';
@@ -156,13 +166,25 @@ function imageOf({ op }: RecordCursor): string {
   return op === DELETE ? 'before' : 'after';
 }
 
-function exactOf(record: RecordCursor): Record<string, Record<string, string>> | null {
+type Exact = Record<string, Record<string, string>>;
+
+function exactOf(record: RecordCursor): Exact | null {
   if (!record.findHeader(EXACT)) return null;
   const { bytes, headerStart, headerLength } = record;
-  return JSON.parse(bytes.toString('utf8', headerStart, headerStart + headerLength)) as Record<
-    string,
-    Record<string, string>
-  >;
+  const text = bytes.toString('utf8', headerStart, headerStart + Math.max(headerLength, 0));
+  try {
+    const exact: unknown = JSON.parse(text);
+    if (typeof exact === 'object' && exact !== null) return exact as Exact;
+  } catch {
+    // What follows is thrown for any other JSON too.
+  }
+  throw new MillraceError(
+    'RECORD_MALFORMED',
+    'what a record says of inexact values cannot be read',
+    {
+      expected: 'header millrace.exact: a JSON object by image and column',
+    },
+  );
 }
 
 function schemaIdOf({ bytes, valueStart, valueLength }: RecordCursor): number {

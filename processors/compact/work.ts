@@ -1,10 +1,10 @@
 import { offset, type Consumed, type RecordBatch, type TopicName } from '../../broker/broker.ts';
+import { recordPlace } from '../../broker/record-place.ts';
 import { RecordCursor } from '../../broker/records.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Topics } from '../processor.ts';
 import type { Wait } from './departures.ts';
 import type { PartitionState } from './partition-state.ts';
-import type { Taken } from './workshop.ts';
 
 /** A partition that is open. */
 export interface Open {
@@ -33,19 +33,20 @@ export function newWork(batch: RecordBatch, open: Open): Work {
   return { batch, open, segment: -1, cursor: null, standing: false, wait: null };
 }
 
-/** Gives the record that the cursor stands on to the state. Throws `RECORD_MALFORMED` with its place. */
-export function takeOne({ batch, open, segment, cursor }: Work): Taken {
-  try {
-    return open.state.take(cursor as RecordCursor);
-  } catch (error) {
-    if (!(error instanceof MillraceError) || error.code !== 'RECORD_MALFORMED') throw error;
-    const at = (batch.segments[segment]?.base ?? 0) + (cursor?.delta ?? 0);
-    throw new MillraceError(error.code, error.message, {
-      place: `${batch.topic}, partition ${batch.partition}, offset ${at}`,
-      cause: error,
-      ...(error.expected === undefined ? {} : { expected: error.expected }),
-    });
+/** What is wrong with the record that the cursor stands on, with its place. Any other error is thrown on. */
+export function refusalOf({ batch, segment, cursor }: Work, error: unknown): MillraceError {
+  const at = (batch.segments[segment]?.base ?? 0) + (cursor?.delta ?? 0);
+  const place = recordPlace(batch, at);
+  // Lengths in it lead out of its bytes.
+  if (error instanceof RangeError) {
+    const message = 'a record ends before its fields do';
+    return new MillraceError('RECORD_MALFORMED', message, { place, cause: error });
   }
+  if (!(error instanceof MillraceError)) throw error;
+  const { code, message, expected } = error;
+  if (code !== 'RECORD_MALFORMED' && code !== 'SCHEMA_UNKNOWN') throw error;
+  const told = expected === undefined ? {} : { expected };
+  return new MillraceError(code, message, { place, cause: error, ...told });
 }
 
 /** Moves to the next record of the batch; false if there is none. */

@@ -63,7 +63,7 @@ test.each([
 ] as const)('%s is refused with its place', async (_, type, value, code) => {
   await expect(throughDuckdb(type, [value])).rejects.toMatchObject({
     code,
-    place: 'shop.public.t.changes-0 offset 0',
+    place: 'shop.public.t.changes, partition 0, offset 0',
   });
 });
 
@@ -82,7 +82,9 @@ test('text that is not UTF-8 is refused, not made NULL', async () => {
   const value = Buffer.from(record.value ?? '');
   value[value.indexOf('needle')] = 0xff;
   await sink.open([{ topic, partition: 0 }]);
-  const batch = batchOf([{ ...record, value }], { topic });
+  const other = builder.record({ op: 'c', version: 2, after: { id: 2, v: 'other' } });
+  const batch = batchOf([other, { ...record, value }], { topic });
   const { refused } = await sink.write([batch], new AbortController().signal);
-  expect(refused).toMatchObject([{ topic, code: 'RECORD_MALFORMED', place: null }]);
+  const place = 'shop.public.t.changes, partition 0, offsets 0 to 1';
+  expect(refused).toMatchObject([{ topic, code: 'RECORD_MALFORMED', place }]);
 });

@@ -12,7 +12,7 @@ import type { Dialect } from '../dialect.ts';
 import { Ledger, type Advance, type Assignment } from '../ledger.ts';
 import { ParkedTables } from '../parked.ts';
 import { refusable, Refusal } from '../refusal.ts';
-import { runsOf, stepsOf, type Run } from '../runs.ts';
+import { placedIn, runsOf, stepsOf, type Run } from '../runs.ts';
 import type { ParkedTable, PartitionStart, Written } from '../sink.ts';
 import { identifier as id } from '../sql.ts';
 import { targetName, type Targets } from '../target.ts';
@@ -140,9 +140,15 @@ export class Writer {
     const written = await this.#inTransaction(async () => {
       let done: Counts = { changes: 0, rows: 0, committedAt: null };
       for (const [topic, own] of Map.groupBy(runs, (run) => run.topic)) {
-        const item = await refusable(topic, () => this.#writer.sort(topic, own));
-        work.push(item);
-        done = sum(done, await refusable(topic, () => this.#writer.apply(item)));
+        done = await refusable(topic, async () => {
+          try {
+            const item = await this.#writer.sort(topic, own);
+            work.push(item);
+            return sum(done, await this.#writer.apply(item));
+          } catch (error) {
+            throw placedIn(own, error);
+          }
+        });
       }
       await this.#ledger.advance(advances); // I5: rows and offsets in one transaction.
       return done;

@@ -47,7 +47,7 @@ export function sinkParking(factory: SinkFactory): void {
       topic,
       table: 'public.orders',
       code: 'RECORD_MALFORMED',
-      place: `${topic}-0 offset 2`,
+      place: `${topic}, partition 0, offset 2`,
       partitions: [{ partition: 0, next: 1 }],
     };
     expect(written.refused).toMatchObject([parked]);

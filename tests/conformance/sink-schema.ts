@@ -177,7 +177,7 @@ export function sinkSchema(factory: SinkFactory): void {
     cut.value = cut.value?.subarray(0, 12) ?? null;
     expect(await under.refused([good, cut])).toMatchObject({
       code: 'RECORD_MALFORMED',
-      place: 'shop.public.orders.changes-0 offset 1',
+      place: 'shop.public.orders.changes, partition 0, offset 1',
     });
     expect(await under.reopen()).toEqual([undefined]);
   });

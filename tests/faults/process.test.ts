@@ -85,24 +85,66 @@ test('a DuckDB file that another process holds stops the start with its code; th
   await world.verdict();
 });
 
-test('a record that nobody can read stops the pipeline at it, with its place; nothing passes it', async () => {
-  await using world = await LedgerWorld.open(server);
+describe('a record that nobody can read', () => {
+  test('on a raw topic stops the pipeline at it, with its place and what to do; nothing passes it', async () => {
+    await using world = await LedgerWorld.open(server);
+    await stopped(world);
+    const place = await poison(world, { topic: 'ledger.public.accounts', partition: 1 });
+    for (const _ of [1, 2]) {
+      const started = await world.start();
+      expect(await started.exit).toEqual({ code: 1, signal: null });
+      expect(started.said).toContain('error RECORD_MALFORMED');
+      expect(started.said).toContain(`at        ${place}`);
+      expect(started.said).toContain('to do     Nothing is lost, and nothing passes it.');
+    }
+    // The rest is as it was: what was applied stays, and the record is still there to be looked at.
+    await world.judge();
+  });
+
+  test('on the way to a sink parks its table at it, with its place and what to do; the others go on', async () => {
+    await using world = await LedgerWorld.open(server);
+    await stopped(world);
+    const place = await poison(world, { topic: 'ledger.public.parts.changes', partition: 2 });
+    for (const run of [1, 2]) {
+      await world.start();
+      await expect
+        .poll(async () => (await world.process.status())?.parked, { timeout: 60_000 })
+        .toMatchObject([
+          {
+            table: 'public.parts',
+            code: 'RECORD_MALFORMED',
+            place,
+            remedy: expect.stringContaining('Nothing is lost, and nothing passes it.'),
+            waitingRecords: 1,
+          },
+        ]);
+      await world.database.query(`INSERT INTO moves SELECT 'poison', ${run}, 0, ledger.body(true)`);
+      await world.applied(`SELECT 1 FROM public.moves WHERE area = 'poison' AND slot = ${run}`);
+      world.process.send('SIGTERM');
+      expect(await world.process.exit).toEqual({ code: 0, signal: null });
+    }
+  });
+});
+
+/** Runs a world until all is in its sink. */
+async function stopped(world: LedgerWorld): Promise<void> {
   await world.start();
   await world.captured();
   await world.drained();
   world.process.send('SIGTERM');
   await world.process.exit;
-  const topic = topicName('ledger', 'public.accounts');
-  {
-    await using opened = await openEmbedded({ path: world.brokerFolder }, silent);
-    const poison = { key: Buffer.from('poison'), value: Buffer.from('poison'), timestamp: 0 };
-    await opened.broker.publish([{ topic, partition: 1, records: pack([poison]) }]);
-  }
-  for (const _ of [1, 2]) {
-    const stopped = await world.start();
-    expect(await stopped.exit).toEqual({ code: 1, signal: null });
-    expect(stopped.said).toContain('error RECORD_MALFORMED');
-  }
-  // The rest is as it was: what was applied stays, and the record is still there to be looked at.
-  await world.judge();
-});
+}
+
+/** Puts a record that is none into a topic of a pipeline that does not run; its place. */
+async function poison(
+  world: LedgerWorld,
+  { topic: name, partition }: { readonly topic: string; readonly partition: number },
+): Promise<string> {
+  await using opened = await openEmbedded({ path: world.brokerFolder }, silent);
+  const topic = topicName(name);
+  const { topics } = await opened.broker.describe();
+  const end = topics.find((one) => one.topic === topic)?.offsets[partition]?.end;
+  const record = { key: Buffer.from('poison'), value: Buffer.from('poison'), timestamp: 0 };
+  await opened.broker.publish([{ topic, partition, records: pack([record]) }]);
+  return `${topic}, partition ${partition}, offset ${end}`;
+}

@@ -1,5 +1,6 @@
 import avsc from 'avsc';
 import type { RecordCursor, PlainRecord, RecordHeader } from '../../broker/records.ts';
+import { MillraceError } from '../../errors.ts';
 import type { AvroNamed, AvroSchema } from '../../schemas/avro.ts';
 import {
   envelopeSchema,
@@ -51,7 +52,9 @@ export function memoryRegistry(): SchemaRegistry & { asked: number[] } {
     },
     byId: async (id) => {
       asked.push(id);
-      return schemas[id - 1] as AvroSchema;
+      const schema = schemas[id - 1];
+      if (schema === undefined) throw new MillraceError('SCHEMA_UNKNOWN', `no schema ${id}`);
+      return schema;
     },
     [Symbol.asyncDispose]: async () => {},
   };

@@ -76,7 +76,7 @@ export class CompactRun implements Disposable {
     for (let more = true; more; batches = []) {
       const processed = await processor.process(batches);
       ({ more } = processed);
-      this.log.publish(processed.outgoing);
+      this.log.publish(processed.outgoing, processed.consumed);
     }
   }
 

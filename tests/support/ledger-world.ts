@@ -94,6 +94,15 @@ http: { port: 0 }
     }, timeoutMs);
   }
 
+  /** Waits until a query has a row in the sink. */
+  async applied(sql: string): Promise<void> {
+    await this.#until(async () => {
+      const remote = await this.process.remote();
+      const found = await remote?.query(sql, { sink: 'duckdb', rowsMax: 1 }).catch(() => null);
+      return found?.rows.length === 1;
+    });
+  }
+
   /** Drains, stops in order, and holds topics and tables against what was committed. */
   async verdict(): Promise<LedgerVerdict> {
     await this.drained();
