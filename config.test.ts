@@ -129,7 +129,7 @@ millrace.yaml:11:1: unknown option \`drainTimeOut\`
 millrace.yaml:5:3: unknown option \`tabels\`
  5 |   tabels: [public.customers, public.orders]
    |   ^^^^^^
-     expected one of: kind, url, host, port, user, password, database, sslmode, tables, slot, publication, filters, columns, hashKey, heartbeatInterval, slotWarnBytes, slotFailover, slotPolicy, tombstones, decimalHandling, timePrecision, intervalHandling, hstoreHandling, binaryHandling, nameAdjustment
+     expected one of: kind, url, host, port, user, password, database, sslmode, tables, slot, publication, filters, columns, hashKey, heartbeatInterval, slotWarnBytes, slotFailover, slotPolicy, messagePrefixInclude, messagePrefixExclude, provideTransactionMetadata, tombstones, decimalHandling, timePrecision, intervalHandling, hstoreHandling, binaryHandling, nameAdjustment
      did you mean \`tables\`?`);
   });
 

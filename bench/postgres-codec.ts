@@ -5,11 +5,8 @@ import { OutgoingBuffer } from '../broker/outgoing-buffer.ts';
 import { snapshotEvent } from '../connectors/postgres/change-event.ts';
 import { CopyDecoder, copySelect } from '../connectors/postgres/copy-binary.ts';
 import type { Relation } from '../connectors/postgres/pgoutput.ts';
-import {
-  PUSHED,
-  StreamEncoder,
-  type StreamMessage,
-} from '../connectors/postgres/stream-encoder.ts';
+import { PUSHED, StreamEncoder } from '../connectors/postgres/stream-encoder.ts';
+import type { StreamMessage } from '../connectors/postgres/stream-message.ts';
 import { openTableEncoder } from '../connectors/postgres/table-encoder.ts';
 import { tableOfRelation } from '../connectors/postgres/relation.ts';
 import { encoderContext, recordedStream } from '../tests/support/recorded-stream.ts';

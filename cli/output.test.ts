@@ -175,6 +175,7 @@ test('a status shows stages, errors, lag per hop, snapshot and tables', () => {
     ],
     lag: [{ sink: 'duckdb', read: 0.004, raw: 0.006, changes: 0.009, applied: null, total: 0.019 }],
     snapshot: done,
+    besides: [],
     parked: [],
     copies: [
       {

@@ -98,8 +98,8 @@ async function existingTopics(
 ): Promise<ReadonlyMap<string, number>> {
   const { path } = config.broker;
   if (running !== null) {
-    const { tables } = await running.status();
-    const topics = [positionsTopic, ...tables.flatMap((table) => table.topics)];
+    const { tables, besides } = await running.status();
+    const topics = [positionsTopic, ...besides, ...tables.flatMap((table) => table.topics)];
     // It checked them when it started.
     return new Map(
       topics.map((topic) => [

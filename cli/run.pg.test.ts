@@ -11,7 +11,7 @@ describe('a pipeline', () => {
     expect(plan.out).toMatch(
       /public\.order lines +order, line +3 +duckdb +merge +soft +public\.lines/,
     );
-    expect(plan.out).toContain('`millrace run` will create 7 of 7 topics.');
+    expect(plan.out).toContain('`millrace run` will create 8 of 8 topics.');
 
     const running = shell.run();
     await running.url;

@@ -3,6 +3,9 @@ import { columnRules } from './column-rules.ts';
 import { group } from './group.ts';
 import { duration, flag, oneOf, size, text, whole } from './units.ts';
 
+const prefixes = () =>
+  z.array(z.string({ error: 'a prefix such as outbox' }), { error: 'a list such as [outbox]' });
+
 export const postgresSource = group({
   kind: z.literal('postgres').describe('Snapshot and logical replication of a Postgres database.'),
   url: text('a URL such as postgres://user:password@host:5432/database')
@@ -66,6 +69,19 @@ export const postgresSource = group({
   slotPolicy: oneOf(['warn', 'stop'])
     .prefault('warn')
     .describe('What a slot at risk does: `warn` in the log, or `stop` the pipeline.'),
+  messagePrefixInclude: prefixes()
+    .prefault(['*'])
+    .describe(
+      'Prefixes of the logical messages (pg_logical_emit_message) that are captured, on `<pipeline>.message`; `*` stands for any characters.',
+    ),
+  messagePrefixExclude: prefixes()
+    .prefault([])
+    .describe('Which of these are not captured; `*` for no messages and no such topic.'),
+  provideTransactionMetadata: flag()
+    .prefault(false)
+    .describe(
+      'Tell of each change to which transaction it belongs, and on `<pipeline>.transaction` when transactions begin and end.',
+    ),
   tombstones: flag()
     .prefault(true)
     .describe('Follow each delete on the raw topic by a null value, as Debezium does.'),

@@ -28,7 +28,7 @@ import {
   type StageContext,
   type StageLife,
 } from './stages.ts';
-import { behindRecords, type Status, tableStatus } from './status.ts';
+import { behindRecords, besideStatus, type Status, tableStatus } from './status.ts';
 import { namedTables, sinkStage, type StagePlan, type Topology, topologyOf } from './topology.ts';
 
 export interface RunOptions {
@@ -159,6 +159,7 @@ export class Pipeline implements AsyncDisposable {
       copies: this.#source.copies,
       source: this.#source.health,
       tables: tableStatus(this.topology, state),
+      besides: besideStatus(this.topology, state),
       parked: this.tables.parked(state),
     };
   }

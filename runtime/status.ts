@@ -23,6 +23,8 @@ export interface Status {
   /** What the source keeps for us; null if it has not been seen yet. */
   readonly source: SourceHealth | null;
   readonly tables: readonly TableStatus[];
+  /** The source's topics that belong to no table. */
+  readonly besides: readonly (TopicStatus & { readonly partitions: number })[];
   /** Tables that their sink does not write to until they are resumed or rebuilt. */
   readonly parked: readonly ParkedStatus[];
 }
@@ -53,11 +55,13 @@ export interface StageStatus {
 export interface TableStatus {
   readonly table: string;
   /** Records that each topic has ever been given, less what was forgotten; and bytes held. */
-  readonly topics: readonly {
-    readonly topic: string;
-    readonly records: number;
-    readonly bytes: number;
-  }[];
+  readonly topics: readonly TopicStatus[];
+}
+
+export interface TopicStatus {
+  readonly topic: string;
+  readonly records: number;
+  readonly bytes: number;
 }
 
 /** Records between what a group has committed and the end of its input topics. */
@@ -81,15 +85,33 @@ export function tableStatus(topology: Topology, state: BrokerState): TableStatus
   const topics = new Map(state.topics.map((topic) => [topic.topic, topic.offsets]));
   return topology.tables.map(({ table, raw, changes, latest }) => ({
     table,
-    topics: [raw, changes, latest].map((topic) => {
-      const offsets = topics.get(topic) ?? [];
-      return {
-        topic,
-        records: offsets.reduce((sum, { start, end }) => sum + (end - start), 0),
-        bytes: offsets.reduce((sum, { bytes }) => sum + bytes, 0),
-      };
-    }),
+    topics: [raw, changes, latest].map((topic) => topicStatus(topic, topics.get(topic) ?? [])),
   }));
+}
+
+/** Of those of the source's topics that are there and belong to no table. */
+export function besideStatus(
+  { tables, stages }: Topology,
+  { topics }: BrokerState,
+): Status['besides'] {
+  const written = new Set(
+    stages.flatMap(({ kind, outputs }) => (kind === 'source' ? outputs : [])),
+  );
+  for (const { raw } of tables) written.delete(raw);
+  return topics
+    .filter(({ topic }) => written.has(topic))
+    .map(({ topic, partitions, offsets }) => ({ ...topicStatus(topic, offsets), partitions }));
+}
+
+function topicStatus(
+  topic: string,
+  offsets: BrokerState['topics'][number]['offsets'],
+): TopicStatus {
+  return {
+    topic,
+    records: offsets.reduce((sum, { start, end }) => sum + (end - start), 0),
+    bytes: offsets.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
 }
 
 export function parkedStatus(
@@ -136,6 +158,7 @@ export function stoppedStatus(
     copies: [],
     source: null,
     tables: tableStatus(topology, state),
+    besides: besideStatus(topology, state),
     parked: of.parked,
   };
 }

@@ -2,10 +2,10 @@ import { expect, test } from 'vitest';
 import { type Config, parseConfig } from '../config.ts';
 import { namedTables, topologyOf } from './topology.ts';
 
-function configOf(tables: string): Config {
+function configOf(tables: string, more = ''): Config {
   return parseConfig(
     `pipeline: shop
-source: { kind: postgres, tables: [${tables}] }
+source: { kind: postgres, tables: [${tables}]${more} }
 partitions: 2
 topics: { rawRetention: 1d, tombstoneRetention: 3d }
 sinks: [{ kind: duckdb, path: a }, { kind: duckdb, name: audit, path: b }]
@@ -18,7 +18,13 @@ test('a pipeline is source, compact and one stage per sink, joined by three topi
   const config = configOf('public.orders');
   const { stages, topics } = topologyOf(config, namedTables(config) ?? []);
   expect(stages).toEqual([
-    { name: 'source', kind: 'source', group: null, inputs: [], outputs: ['shop.public.orders'] },
+    {
+      name: 'source',
+      kind: 'source',
+      group: null,
+      inputs: [],
+      outputs: ['shop.public.orders', 'shop.message'],
+    },
     {
       name: 'compact',
       kind: 'processor',
@@ -50,6 +56,7 @@ test('a pipeline is source, compact and one stage per sink, joined by three topi
     ]),
   ).toEqual([
     ['__millrace.positions', 1, 'compact', null],
+    ['shop.message', 2, 'delete', 86_400_000],
     ['shop.public.orders', 2, 'delete', 86_400_000],
     ['shop.public.orders.changes', 2, 'delete', null],
     ['shop.public.orders.latest', 2, 'compact', null],
@@ -66,4 +73,26 @@ test.each([
   ['public.orders', 'public.orders.changes'],
 ])('%s and %s would share a topic, which is refused', (one, other) => {
   expect(() => topologyOf(configOf('public.x'), [one, other])).toThrow('would share a topic');
+});
+
+/** Topics beside those of tables: the source writes them and no stage reads them. */
+function besides(more: string): unknown {
+  const { stages, topics } = topologyOf(configOf('public.orders', more), ['public.orders']);
+  const [source, ...readers] = stages;
+  const found = topics.filter(({ topic }) => !/orders|positions/.test(topic));
+  for (const { topic } of found) {
+    expect(source?.outputs).toContain(topic);
+    for (const { inputs } of readers) expect(inputs).not.toContain(topic);
+  }
+  return found.map(({ topic, partitions }) => [topic, partitions]);
+}
+
+test('topics that belong to no table are there if they are wanted, and read by no stage', () => {
+  expect(besides('')).toEqual([['shop.message', 2]]);
+  expect(besides(', messagePrefixExclude: ["*"]')).toEqual([]);
+  expect(besides(', messagePrefixInclude: []')).toEqual([]);
+  expect(besides(', messagePrefixExclude: [x], provideTransactionMetadata: true')).toEqual([
+    ['shop.message', 2],
+    ['shop.transaction', 1],
+  ]);
 });

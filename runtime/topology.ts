@@ -7,6 +7,7 @@ import {
 import type { Config, SinkConfig } from '../config.ts';
 import { MillraceError } from '../errors.ts';
 import { positionsTopic } from './positions.ts';
+import { besideTables } from './source-topics.ts';
 import type { StageKind } from './stage-meter.ts';
 
 /** The topics of a table. All three have the same number of partitions. */
@@ -48,11 +49,18 @@ export function topologyOf(config: Config, captured: readonly string[]): Topolog
   const raw = tables.map((table) => table.raw);
   const changes = tables.map((table) => table.changes);
   const latest = tables.map((table) => table.latest);
+  const beside = besideTables(config);
   return {
     pipeline,
     tables,
     stages: [
-      { name: 'source', kind: 'source', group: null, inputs: [], outputs: raw },
+      {
+        name: 'source',
+        kind: 'source',
+        group: null,
+        inputs: [],
+        outputs: [...raw, ...beside.map(({ topic }) => topic)],
+      },
       {
         name: 'compact',
         kind: 'processor',
@@ -68,7 +76,7 @@ export function topologyOf(config: Config, captured: readonly string[]): Topolog
         outputs: [],
       })),
     ],
-    topics: [positionsTopic, ...tables.flatMap((table) => settings(config, table))],
+    topics: [positionsTopic, ...beside, ...tables.flatMap((table) => settings(config, table))],
   };
 }
 

@@ -9,6 +9,7 @@ import {
   type NameAdjustment,
 } from './avro.ts';
 import { avroOf, type SemanticType } from './semantic.ts';
+import { transactionBlock } from './transaction.ts';
 
 /** A table as it appears on topics: what the key and value schemas are made of. */
 export interface TableShape {
@@ -73,19 +74,6 @@ export function sourceSchema(connector: string, own: readonly AvroField[]): Avro
     'connect.name': `io.debezium.connector.${connector}.Source`,
   };
 }
-
-const transactionBlock: AvroNamed = {
-  type: 'record',
-  name: 'block',
-  namespace: 'event',
-  fields: [
-    { name: 'id', type: 'string' },
-    { name: 'total_order', type: 'long' },
-    { name: 'data_collection_order', type: 'long' },
-  ],
-  'connect.version': 1,
-  'connect.name': 'event.block',
-};
 
 /** The value schema: Debezium's envelope, version 2. `after` refers to the `Value` that `before` defines. */
 export function envelopeSchema(table: TableShape, source: AvroNamed): AvroNamed {

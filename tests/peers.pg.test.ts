@@ -151,6 +151,52 @@ test('an unchanged TOAST value is told apart from its placeholder, also when the
   expect(moved).toMatchObject({ op: 'c', key: { id: 2 }, unchanged: ['big'] });
 });
 
+test('headers about a changed key have every digit of it, as the key has', async () => {
+  const seen = await captured(
+    server,
+    `create table t (k numeric(38,10) primary key, v text);
+     insert into t values (1234567890123456789012345678.0123456789, 'x')`,
+    'update t set k = k + 0.0000000001',
+  );
+  const [gone, , come] = seen.slice(1);
+  const digits = '1234567890123456789012345678.01234567';
+  expect(gone).toMatchObject({ op: 'd', headers: { '__debezium.newkey': `{"k":${digits}90}` } });
+  expect(come).toMatchObject({ op: 'c', headers: { '__debezium.oldkey': `{"k":${digits}89}` } });
+});
+
+test('a transaction has one id, in BEGIN, in all its events, in its messages and in END', async () => {
+  const seen = await captured(
+    server,
+    'create table t (id int primary key); create table t_other (id int primary key); insert into t values (1)',
+    `begin; insert into t values (2); select pg_logical_emit_message(true, 'p', 'x');
+     insert into t_other values (1); update t set id = 3 where id = 2; commit`,
+    { provideTransactionMetadata: true },
+  );
+  const told = seen.filter(({ topic }) => topic === 'shop.transaction').map(({ value }) => value!);
+  const [begin, end] = told;
+  const id = begin!['id'];
+  expect(id).toMatch(/^\d+:\d+$/);
+  expect(end).toMatchObject({
+    status: 'END',
+    id,
+    event_count: 5n,
+    data_collections: [
+      { data_collection: 'public.t', event_count: 3n },
+      { data_collection: 'LOGICAL_DECODING_MESSAGE', event_count: 1n },
+      { data_collection: 'public.t_other', event_count: 1n },
+    ],
+  });
+  const blocks = seen.flatMap(({ value }) => value?.['transaction'] ?? []) as {
+    id: string;
+    total_order: bigint;
+  }[];
+  expect(new Set(blocks.map((block) => block.id))).toEqual(new Set([id]));
+  expect(blocks.map(({ total_order }) => Number(total_order)).sort((a, b) => a - b)).toEqual([
+    1, 2, 3, 4, 5,
+  ]);
+  expect(seen.find(({ op }) => op === 'r')?.value?.['transaction']).toBeNull();
+});
+
 test('the columns that a delete does not have are told apart from NULL', async () => {
   const seen = await captured(
     server,

@@ -36,6 +36,7 @@ const status: Status = {
   source: null,
   snapshot: null,
   tables: [],
+  besides: [],
   parked: [],
 };
 

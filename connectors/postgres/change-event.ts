@@ -1,6 +1,7 @@
 import type { RecordHead } from '../../broker/records.ts';
 import { ByteWriter } from '../../schemas/byte-writer.ts';
 import type { Origin, Transaction } from './pgoutput.ts';
+import type { TransactionOrder } from './transaction-order.ts';
 
 /**
  * The change that is being written, apart from its row: one object for a whole stream. It is told the
@@ -18,16 +19,35 @@ export class ChangeEvent {
   /** -1 if there is none. */
   xid = -1;
   origin: Origin | null = null;
+  /** Of the transaction that the events belong to; null if that is not told or there is none. */
+  order: TransactionOrder | null = null;
   /** Where the transaction before ended, if that is known. */
   hasLastCommit = false;
   lastCommitHigh = 0;
   lastCommitLow = 0;
   readonly head: RecordHead = { timestamp: 0, op: 0, versionHigh: 0, versionLow: 0 };
   #processed: Buffer = processedTimes(0);
+  #processedMillis = 0;
 
-  begin(transaction: Transaction): void {
+  begin(transaction: Transaction, order: TransactionOrder | null): void {
     this.micros = transaction.micros;
     this.xid = transaction.xid;
+    this.order = order;
+    this.#after(transaction);
+  }
+
+  /**
+   * For what belongs to no transaction, between two. The protocol does not say when it was written: the
+   * time of processing stands for it.
+   */
+  between(last: Transaction): void {
+    this.micros = Math.floor(this.#processedMillis * 1000);
+    this.xid = -1;
+    this.order = null;
+    this.#after(last);
+  }
+
+  #after(transaction: Transaction): void {
     this.origin = null;
     // Zero until a first Commit was seen.
     this.lastCommitHigh = transaction.endHigh;
@@ -54,6 +74,7 @@ export class ChangeEvent {
   /** Milliseconds since 1970, with fractions if there are any. To be called before the first change. */
   processedAt(millis: number): void {
     this.head.timestamp = Math.floor(millis);
+    this.#processedMillis = millis;
     this.#processed = processedTimes(millis);
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { OutgoingBuffer } from '../../broker/outgoing-buffer.ts';
 import { MillraceError } from '../../errors.ts';
 import type {
   CapturedTable,
@@ -19,6 +20,7 @@ import { openSnapshot } from './snapshot-transaction.ts';
 import { quoteName } from './server.ts';
 import { SlotMonitor } from './slot-monitor.ts';
 import { comesBinary, StreamTables } from './stream-tables.ts';
+import { openStreamTopics } from './stream-topics.ts';
 import { tableShape } from './table-shape.ts';
 import { flushLsn, formatPosition, parsePosition, type WalPosition } from './wal-position.ts';
 import { WalStream } from './wal-stream.ts';
@@ -169,9 +171,12 @@ class PostgresConnector implements Connector {
     signal: AbortSignal,
   ): AsyncGenerator<ChangeBatch> {
     const tables = found.tables.map(({ table }) => table);
-    const connection = await Connection.open(this.#settings, signal, 'replication');
     const settings = this.#settings;
     const options = this.#options;
+    const buffer = new OutgoingBuffer();
+    const { database } = settings;
+    const topics = await openStreamTopics(options, { ...options, buffer, database });
+    const connection = await Connection.open(settings, signal, 'replication');
     if (options.slotFailover && found.slot?.failover === false) {
       await connection.rows(`ALTER_REPLICATION_SLOT ${quoteName(options.slot)} (FAILOVER true)`);
     }
@@ -185,6 +190,8 @@ class PostgresConnector implements Connector {
       options,
       after,
       tables: new StreamTables({ settings, options, tables, binary }, signal),
+      buffer,
+      topics,
       copies,
       flushed: () => this.#flushed,
     });

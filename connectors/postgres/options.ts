@@ -49,6 +49,12 @@ export interface PostgresOptions extends RuleBook {
   readonly binaryHandling?: BinaryMode;
   /** How names become names in schemas. Default `avro`: Avro allows no others. */
   readonly nameAdjustment?: NameAdjustment;
+  /** Which logical messages are captured, by their prefix; `*` stands for any characters. Default all. */
+  readonly messagePrefixInclude?: readonly string[];
+  /** Which of these are not; `*` for none at all. Default none of them. */
+  readonly messagePrefixExclude?: readonly string[];
+  /** Tells which transaction each change belongs to, and when transactions begin and end. Default false. */
+  readonly provideTransactionMetadata?: boolean;
   /** Version of Millrace, for the `source` block. */
   readonly version: string;
   /** A batch is delivered when it holds this much, or less when it is asked for earlier. Default 8 MiB. */
@@ -95,6 +101,9 @@ export type SlotPolicy = 'warn' | 'stop';
 
 const defaults = {
   tombstones: true,
+  messagePrefixInclude: ['*'] as readonly string[],
+  messagePrefixExclude: [] as readonly string[],
+  provideTransactionMetadata: false,
   batchBytesMax: 8 * 1024 * 1024,
   batchRowsMax: 100_000,
   snapshotRowsPerRange: 100_000,

@@ -42,6 +42,12 @@ export interface Origin {
   readonly lsn: bigint;
 }
 
+/** What was written with `pg_logical_emit_message`. */
+export interface LogicalMessage {
+  readonly prefix: string;
+  readonly content: Buffer;
+}
+
 /** A table as the stream describes it, valid for the rows that follow. */
 export interface Relation {
   readonly oid: number;
@@ -109,6 +115,14 @@ function wrongSize(message: string): MillraceError {
 export function parseOrigin(message: WireReader): Origin {
   const lsn = message.int64();
   return { lsn, name: message.cstring() };
+}
+
+/** A logical message; the content is a view. */
+export function parseMessage(message: WireReader): LogicalMessage {
+  message.uint8();
+  message.int64();
+  const prefix = message.cstring();
+  return { prefix, content: message.slice(message.int32()) };
 }
 
 const IDENTITIES: Readonly<Record<string, ReplicaIdentity>> = {

@@ -3,6 +3,7 @@ import { ByteWriter } from '../../schemas/byte-writer.ts';
 import { sourceSchema } from '../../schemas/envelope.ts';
 import { writeMicrosAndNanos, type ChangeEvent } from './change-event.ts';
 import { LsnText } from './lsn-text.ts';
+import type { EventCount } from './transaction-topic.ts';
 
 const optional = (name: string, type: 'long' | 'string'): AvroField => ({
   name,
@@ -27,13 +28,15 @@ export interface SourceConstants {
   readonly database: string;
   readonly schema: string;
   readonly table: string;
+  /** In transactions; `<schema>.<table>` if not given. */
+  readonly collection?: string;
 }
 
 const lsn = new LsnText();
 const lastCommit = new LsnText();
 
 /**
- * Writes `source` and the null `transaction` after it. Between two changes of a transaction only the
+ * Writes `source` and `transaction` after it. Between two changes of a transaction only the
  * LSN differs, which stands in it twice: as a number and as the last part of `sequence`. So from the
  * third change of a transaction on, three ready pieces are copied around it.
  */
@@ -43,6 +46,9 @@ export class SourceBlock {
   readonly #snapshot: Buffer;
   readonly #incremental: Buffer;
   readonly #place: Buffer;
+  /** As transactions name what their events belong to. */
+  readonly #collection: string;
+  #count: EventCount | null = null;
   #event: ChangeEvent | null = null;
   #revision = -1;
   #written = 0;
@@ -53,15 +59,17 @@ export class SourceBlock {
   #opening: Buffer = EMPTY;
   /** From `ts_us` to the branch of `lsn`. */
   #between: Buffer = EMPTY;
-  /** `xmin`, `origin`, `origin_lsn`, `transaction`. */
+  /** `xmin`, `origin`, `origin_lsn`, and `transaction` if it is null. */
   #after: Buffer = EMPTY;
 
-  constructor({ version, prefix, database, schema, table }: SourceConstants) {
+  constructor(constants: SourceConstants) {
+    const { version, prefix, database, schema, table } = constants;
     this.#names = strings(version, 'postgresql', prefix);
     this.#streamed = Buffer.concat([ENUM_BRANCH, strings('false', database), PRESENT]);
     this.#snapshot = Buffer.concat([ENUM_BRANCH, strings('true', database), PRESENT]);
     this.#incremental = Buffer.concat([ENUM_BRANCH, strings('incremental', database), PRESENT]);
     this.#place = strings(schema, table);
+    this.#collection = constants.collection ?? `${schema}.${table}`;
   }
 
   write(event: ChangeEvent, out: ByteWriter): void {
@@ -69,6 +77,7 @@ export class SourceBlock {
       this.#event = event;
       this.#revision = event.revision;
       this.#written = 0;
+      this.#count = event.order?.countOf(this.#collection) ?? null;
     }
     if (this.#written < 2) {
       this.#writeAll(event, out, this.#written === 1);
@@ -85,6 +94,7 @@ export class SourceBlock {
     out.raw(this.#between);
     out.longWords(event.lsnHigh, event.lsnLow);
     out.raw(this.#after);
+    if (this.#count !== null) event.order?.write(this.#count, out);
   }
 
   #kind({ snapshot }: ChangeEvent): Buffer {
@@ -119,14 +129,22 @@ export class SourceBlock {
     out.longWords(event.lsnHigh, event.lsnLow);
     const after = out.position;
     writeOrigin(event, out);
-    if (!keep) return;
+    if (this.#count === null) out.byte(0);
+    if (keep) this.#keep(out, { before, sequence, between, number, after });
+    if (this.#count !== null) event.order?.write(this.#count, out);
+  }
+
+  #keep(
+    out: ByteWriter,
+    at: Readonly<Record<'before' | 'sequence' | 'between' | 'number' | 'after', number>>,
+  ): void {
     const piece = (start: number, end: number): Buffer =>
       Buffer.from(out.bytes.subarray(start, end));
-    this.#before = piece(before, sequence);
+    this.#before = piece(at.before, at.sequence);
     // The length before it is one byte: `sequence` has at most 47.
-    this.#opening = piece(sequence + 1, between - lsn.size - CLOSING.length);
-    this.#between = piece(between, number);
-    this.#after = piece(after, out.position);
+    this.#opening = piece(at.sequence + 1, at.between - lsn.size - CLOSING.length);
+    this.#between = piece(at.between, at.number);
+    this.#after = piece(at.after, out.position);
   }
 }
 
@@ -158,7 +176,6 @@ function writeOrigin({ origin }: ChangeEvent, out: ByteWriter): void {
     out.byte(2);
     out.bigint(origin.lsn);
   }
-  out.byte(0);
 }
 
 function strings(...texts: readonly string[]): Buffer {

@@ -1,23 +1,21 @@
 import { ChangeEvent } from './change-event.ts';
-import { LETTER, parseOrigin, parseRelation, parseTruncate, Transaction } from './pgoutput.ts';
+import { ChangeRows } from './change-rows.ts';
+import {
+  LETTER,
+  parseMessage,
+  parseOrigin,
+  parseRelation,
+  parseTruncate,
+  Transaction,
+} from './pgoutput.ts';
+import { MESSAGE_COLLECTION } from './logical-messages.ts';
 import type { Relation } from './pgoutput.ts';
+import { lsnOf, reader, type StreamMessage } from './stream-message.ts';
+import type { StreamTopics } from './stream-topics.ts';
 import type { TableEncoder } from './table-encoder.ts';
-import { NULL, Tuple } from './tuple.ts';
 import { int32At } from './types/type-codec.ts';
-import { WireReader } from './wire-reader.ts';
+import { COMPLETE } from './wal-position.ts';
 import { MillraceError } from '../../errors.ts';
-
-/**
- * The payload of one XLogData message, `bytes[start, end)`, and the WAL start in its header, which is
- * the LSN of the change. One object may be reused for all messages.
- */
-export interface StreamMessage {
-  bytes: Buffer;
-  start: number;
-  end: number;
-  lsnHigh: number;
-  lsnLow: number;
-}
 
 /** What {@link StreamEncoder.push} has done. */
 export const PUSHED = {
@@ -26,8 +24,6 @@ export const PUSHED = {
   needsTable: 1,
   /** The transaction is complete; its end is `endLsn`. */
   committed: 2,
-  /** A logical message that belongs to no transaction. */
-  between: 3,
 } as const;
 export type Pushed = (typeof PUSHED)[keyof typeof PUSHED];
 
@@ -41,9 +37,10 @@ export interface StreamPosition {
  * Turns the messages of one replication stream into records, and knows where it is.
  *
  * A place in the stream is the LSN of a commit and the ordinal of a change in its transaction: how many
- * Insert, Update, Delete and Truncate messages it had so far, of captured tables or not. Decoding is
+ * Insert, Update, Delete, Truncate and logical Messages it had so far, captured or not. Decoding is
  * deterministic, so a restart that is given the last published place skips exactly what was published:
- * transactions that commit before it whole, and of the one that commits there the first `ordinal`.
+ * transactions that commit before it whole, and of the one that commits there the first `ordinal`. A
+ * logical message outside transactions is a place of its own, by its last byte.
  *
  * If `push` throws, the change it threw for is not in the buffer and the encoder is of no further use.
  */
@@ -51,21 +48,25 @@ export class StreamEncoder {
   readonly #tables = new Map<number, TableEncoder | null>();
   readonly #relations = new Map<number, Relation>();
   readonly #event = new ChangeEvent();
-  readonly #row = new Tuple();
-  readonly #old = new Tuple();
+  readonly #rows = new ChangeRows();
   #resume: StreamPosition | null;
   #skip = 0;
+  readonly #topics: StreamTopics;
   readonly #transaction = new Transaction();
   #ordinal = 0;
   #changes = 0;
+  #ends = 0;
+  /** Last byte of the last logical message outside transactions. */
+  #messageLsn = -1n;
   #inTransaction = false;
   #relation: Relation | null = null;
   #pending: StreamMessage | null = null;
   #lastOid = -1;
   #lastTable: TableEncoder | null = null;
 
-  constructor(options: { readonly resume: StreamPosition | null }) {
+  constructor(options: { readonly resume: StreamPosition | null; readonly topics?: StreamTopics }) {
     this.#resume = options.resume;
+    this.#topics = options.topics ?? { messages: null, order: null };
   }
 
   /** LSN of the commit of the transaction that is, or was last, being read. */
@@ -80,6 +81,18 @@ export class StreamEncoder {
     return lsn === 0n ? null : lsn;
   }
 
+  /**
+   * The place that has been reached; null before the first transaction or message. Between transactions
+   * that is all of the last one, or of the last logical message after it.
+   */
+  get place(): StreamPosition | null {
+    const { commitLsn } = this;
+    if (this.#inTransaction) return { commitLsn, ordinal: this.#ordinal };
+    const committed = this.endLsn === null ? -1n : commitLsn;
+    const lsn = committed > this.#messageLsn ? committed : this.#messageLsn;
+    return lsn < 0n ? null : { commitLsn: lsn, ordinal: COMPLETE };
+  }
+
   get ordinal(): number {
     return this.#ordinal;
   }
@@ -88,9 +101,14 @@ export class StreamEncoder {
     return this.#inTransaction;
   }
 
-  /** Row changes and truncations written so far, not counting what was skipped. */
+  /** Row changes, truncations and logical messages written so far, not counting what was skipped. */
   get changes(): number {
     return this.#changes;
+  }
+
+  /** The same and ends of transactions: goes up when there is something to deliver. */
+  get written(): number {
+    return this.#changes + this.#ends;
   }
 
   /** Commit time of that transaction, milliseconds since 1970; null before the first. */
@@ -130,6 +148,7 @@ export class StreamEncoder {
       case LETTER.delete:
       case LETTER.truncate:
         if (this.#ordinal >= this.#skip) return this.#encode(message);
+        if (this.#topics.order !== null && this.#skip !== Infinity) this.#recount(message);
         this.#ordinal++;
         return PUSHED.consumed;
       case LETTER.begin:
@@ -138,6 +157,7 @@ export class StreamEncoder {
       case LETTER.commit:
         this.#transaction.commit(message);
         this.#inTransaction = false;
+        if (this.#topics.order?.end() === true) this.#ends++;
         return PUSHED.committed;
       case LETTER.relation:
         this.#relation = parseRelation(reader(message));
@@ -146,9 +166,8 @@ export class StreamEncoder {
       case LETTER.origin:
         this.#event.from(parseOrigin(reader(message)));
         return PUSHED.consumed;
-      // Logical messages are not captured.
       case LETTER.message:
-        return this.#inTransaction ? PUSHED.consumed : PUSHED.between;
+        return this.#inTransaction ? this.#message(message) : this.#between(message);
       // A Type only names an oid that the catalogue knows.
       case LETTER.type:
         return PUSHED.consumed;
@@ -159,15 +178,68 @@ export class StreamEncoder {
 
   #begin(message: StreamMessage): void {
     this.#transaction.begin(message);
-    this.#event.begin(this.#transaction);
+    this.#topics.order?.begin(this.#transaction);
+    this.#event.begin(this.#transaction, this.#topics.order);
     this.#ordinal = 0;
     this.#inTransaction = true;
     this.#skip = 0;
     if (this.#resume === null) return;
     const { commitLsn } = this;
-    if (commitLsn < this.#resume.commitLsn) this.#skip = Infinity;
-    else if (commitLsn === this.#resume.commitLsn) this.#skip = this.#resume.ordinal;
-    else this.#resume = null;
+    if (commitLsn > this.#resume.commitLsn) this.#resume = null;
+    else if (commitLsn === this.#resume.commitLsn && this.#resume.ordinal !== COMPLETE) {
+      this.#skip = this.#resume.ordinal;
+    } else this.#skip = Infinity;
+  }
+
+  /** A logical message of the transaction. */
+  #message(message: StreamMessage): Pushed {
+    const { messages, order } = this.#topics;
+    const read = parseMessage(reader(message));
+    if (messages?.captures(read.prefix) === true) {
+      if (this.#ordinal >= this.#skip) {
+        this.#event.at(message.lsnHigh, message.lsnLow);
+        messages.write(read, this.#event);
+        this.#changes++;
+      } else if (this.#skip !== Infinity) order?.published(MESSAGE_COLLECTION, 1);
+    }
+    this.#ordinal++;
+    return PUSHED.consumed;
+  }
+
+  /** A logical message outside transactions: it comes when all commits before it have come. */
+  #between(message: StreamMessage): Pushed {
+    const { messages } = this.#topics;
+    const read = parseMessage(reader(message));
+    // The server gives the LSN after a message, where a commit may begin: its own last byte is the place.
+    const lsn = lsnOf(message.lsnHigh, message.lsnLow) - 1n;
+    const isPublished = this.#resume !== null && lsn <= this.#resume.commitLsn;
+    if (messages?.captures(read.prefix) === true && !isPublished) {
+      this.#event.between(this.#transaction);
+      this.#event.at(message.lsnHigh, message.lsnLow);
+      messages.write(read, this.#event);
+      this.#changes++;
+    }
+    this.#messageLsn = lsn;
+    return PUSHED.consumed;
+  }
+
+  /** Counts the events of a change that was published before a restart. */
+  #recount(message: StreamMessage): void {
+    const { bytes, start } = message;
+    const letter = bytes[start];
+    const oids =
+      letter === LETTER.truncate
+        ? parseTruncate(reader(message))
+        : [int32At(bytes, start + 1) >>> 0];
+    for (const oid of oids) {
+      const table = this.#table(oid);
+      if (table === null) continue;
+      const moved =
+        letter === LETTER.update &&
+        this.#rows.read(message) &&
+        table.moves(this.#rows.old, this.#rows.row);
+      this.#topics.order?.published(table.name, moved ? 2 : 1);
+    }
   }
 
   /** Counts the change when it is written, so that the place never says more than the buffer has. */
@@ -181,33 +253,17 @@ export class StreamEncoder {
       this.#ordinal++;
       return PUSHED.consumed;
     }
-    const hasOld = this.#readRows(message);
+    const rows = this.#rows;
+    const hasOld = rows.read(message);
     const event = this.#event;
     let written: boolean;
-    if (letter === LETTER.insert) written = table.insert(this.#row, event);
-    else if (letter === LETTER.delete) written = table.delete(this.#old, event);
-    else written = table.update(hasOld ? this.#old : null, this.#row, event);
+    if (letter === LETTER.insert) written = table.insert(rows.row, event);
+    else if (letter === LETTER.delete) written = table.delete(rows.old, event);
+    else written = table.update(hasOld ? rows.old : null, rows.row, event);
     if (!written) return this.#refused(message);
     this.#ordinal++;
     this.#changes++;
     return PUSHED.consumed;
-  }
-
-  /** Reads the rows of a change; whether there is an old one. */
-  #readRows({ bytes, start, end }: StreamMessage): boolean {
-    let at = start + 5;
-    const first = bytes[at];
-    const hasOld = first === LETTER.oldRow || first === LETTER.oldKey;
-    if (hasOld) {
-      this.#old.full = first === LETTER.oldRow;
-      at = this.#old.readMessage(bytes, at + 1, end);
-    }
-    if (bytes[start] !== LETTER.delete) {
-      if (bytes[at] !== LETTER.newRow) throw unexpected('A change came without its new row.');
-      at = this.#row.readMessage(bytes, at + 1, end);
-    } else if (!hasOld) throw unexpected('A delete came without its old row.');
-    if (at !== end) throw unexpected('A change is longer than its rows.');
-    return hasOld;
   }
 
   #truncate(message: StreamMessage): Pushed {
@@ -238,14 +294,11 @@ export class StreamEncoder {
     const { bytes, start, end } = message;
     const relation = this.#relations.get(int32At(bytes, start + 1) >>> 0);
     if (relation === undefined) throw unexpected('A change came before its table was described.');
-    const isNull = (index: number): boolean =>
-      (bytes[start] !== LETTER.delete && this.#row.kinds[index] === NULL) ||
-      (this.#old.full && bytes[start] !== LETTER.insert && this.#old.kinds[index] === NULL);
     this.#relation = {
       ...relation,
       columns: relation.columns.map((column, index) => ({
         ...column,
-        nullable: column.nullable || isNull(index),
+        nullable: column.nullable || this.#rows.isNull(index, bytes[start]),
       })),
     };
     this.#relations.set(relation.oid, this.#relation);
@@ -253,14 +306,6 @@ export class StreamEncoder {
     this.#pending.end = end - start;
     return PUSHED.needsTable;
   }
-}
-
-function lsnOf(high: number, low: number): bigint {
-  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-}
-
-function reader({ bytes, start, end }: StreamMessage): WireReader {
-  return new WireReader(bytes, start + 1, end);
 }
 
 function unexpected(message: string): MillraceError {

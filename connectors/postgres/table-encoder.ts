@@ -17,6 +17,7 @@ import { postgresSource, SourceBlock } from './source-block.ts';
 import { tableShape, type TopicForm } from './table-shape.ts';
 import { tellsKey, type PgTable } from './table.ts';
 import type { Tuple } from './tuple.ts';
+import { untoldKey } from './untold-key.ts';
 import { MillraceError } from '../../errors.ts';
 
 export interface EncoderContext extends TopicForm {
@@ -78,11 +79,12 @@ type Op = (typeof OP)[keyof typeof OP];
  */
 export class TableEncoder {
   readonly table: PgTable;
+  /** `schema.table`. */
+  readonly name: string;
   readonly #buffer: OutgoingBuffer;
   readonly #topic: TopicName;
   readonly #partitions: number;
   readonly #tombstones: boolean;
-  readonly #name: string;
   readonly #valueHeader: Buffer;
   readonly #row: Row;
   readonly #source: SourceBlock;
@@ -111,7 +113,7 @@ export class TableEncoder {
     this.#topic = topicName(prefix, table.schema, table.name);
     this.#partitions = context.partitions;
     this.#tombstones = context.tombstones;
-    this.#name = `${table.schema}.${table.name}`;
+    this.name = `${table.schema}.${table.name}`;
     this.#valueHeader = wireHeader(ids.valueId);
     this.#row = new Row(table, context.modes);
     this.#newKey = keyId === null ? null : new Key(table, keyId, context);
@@ -148,24 +150,30 @@ export class TableEncoder {
   update(old: Tuple | null, row: Tuple, event: ChangeEvent): boolean {
     if (!this.#row.fits(row) || (old?.full === true && !this.#row.fits(old))) return false;
     this.#event = event;
+    if (this.#newKey !== null && !this.#keyTold) throw untoldKey(this.table);
     this.#older = old;
-    const key = this.#newKey;
-    if (key !== null && !this.#keyTold) throw this.#untold();
-    this.#select(key, row);
-    if (key !== null && old !== null && !key.sameBytes(row, old)) {
-      this.#select(this.#oldKey, old);
-      if (this.#oldKey?.equals(key) === false) {
-        this.#move(old, row);
-        return true;
-      }
+    if (old !== null && this.moves(old, row)) {
+      this.#move(old, row);
+      return true;
     }
+    this.#select(this.#newKey, row);
     this.#record(OP.update, old?.full === true ? old : null, row);
     return true;
   }
 
+  /** Whether an update changes the key: then it is two events. */
+  moves(old: Tuple, row: Tuple): boolean {
+    const key = this.#newKey;
+    if (key === null || key.sameBytes(row, old)) return false;
+    this.#older = old;
+    this.#select(key, row);
+    this.#select(this.#oldKey, old);
+    return this.#oldKey?.equals(key) === false;
+  }
+
   delete(old: Tuple, event: ChangeEvent): boolean {
     if (old.full && !this.#row.fits(old)) return false;
-    if (this.#newKey !== null && !this.#keyTold) throw this.#untold();
+    if (this.#newKey !== null && !this.#keyTold) throw untoldKey(this.table);
     this.#event = event;
     this.#older = null;
     this.#select(this.#newKey, old);
@@ -179,6 +187,7 @@ export class TableEncoder {
     this.#event = event;
     this.#key = null;
     for (this.#partition = 0; this.#partition < this.#partitions; this.#partition++) {
+      if (this.#partition > 0) event.order?.repeat();
       this.#record(OP.truncate, null, null);
     }
     this.#partition = 0;
@@ -214,8 +223,8 @@ export class TableEncoder {
       key.encode(row, this.#older);
     } catch (error) {
       throw error instanceof MillraceError && error.code === 'SOURCE_IDENTITY'
-        ? this.#untold()
-        : this.#row.locate(error, this.#name, key.column);
+        ? untoldKey(this.table)
+        : this.#row.locate(error, this.name, key.column);
     }
   }
 
@@ -255,7 +264,7 @@ export class TableEncoder {
       records.finish();
     } catch (error) {
       out.position = position;
-      throw this.#row.locate(error, this.#name);
+      throw this.#row.locate(error, this.name);
     }
   }
 
@@ -280,16 +289,5 @@ export class TableEncoder {
     records.nullValue();
     if (this.#headerName !== null) records.header(this.#headerName, this.#headerValue);
     records.finish();
-  }
-
-  #untold(): MillraceError {
-    const name = [this.table.schema, this.table.name]
-      .map((part) => `"${part.replaceAll('"', '""')}"`)
-      .join('.');
-    return new MillraceError(
-      'SOURCE_IDENTITY',
-      'The old row of a change does not have the primary key, so its key is not known.',
-      { place: this.#name, remedy: `ALTER TABLE ${name} REPLICA IDENTITY DEFAULT; (or FULL)` },
-    );
   }
 }

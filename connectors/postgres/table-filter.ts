@@ -1,4 +1,5 @@
 import { MillraceError } from '../../errors.ts';
+import { namePattern } from './name-pattern.ts';
 
 /** Which tables the configuration means. */
 export interface TableFilter {
@@ -12,8 +13,7 @@ export function tableFilter(patterns: readonly string[]): TableFilter {
   if (patterns.length === 0) throw invalid('is empty');
   const expressions = patterns.map((pattern) => {
     if (!pattern.includes('.')) throw invalid(`has "${pattern}", which names no schema`);
-    const escaped = pattern.replaceAll(/[\\^$.+?()[\]{}|]/g, String.raw`\$&`);
-    return new RegExp(`^${escaped.replaceAll('*', '.*')}$`, 's');
+    return namePattern(pattern);
   });
   return {
     matches: (schema, name) => expressions.some((one) => one.test(`${schema}.${name}`)),

@@ -47,7 +47,7 @@ export interface PgTable {
   readonly identityColumns?: readonly string[];
 }
 
-/** Whether old rows tell the primary key, and so its change. */
+/** Whether old rows of a table tell its primary key. */
 export function tellsKey({ identity, identityColumns, key }: PgTable): boolean {
   if (identity === 'index') {
     return identityColumns !== undefined && key.every((name) => identityColumns.includes(name));

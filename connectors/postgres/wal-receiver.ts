@@ -13,7 +13,7 @@ import {
 } from './protocol.ts';
 import { quoteName } from './server.ts';
 import { sourceError } from './source-error.ts';
-import type { StreamMessage } from './stream-encoder.ts';
+import type { StreamMessage } from './stream-message.ts';
 import { int32At } from './types/type-codec.ts';
 
 /**

@@ -1,12 +1,13 @@
-import { OutgoingBuffer } from '../../broker/outgoing-buffer.ts';
+import type { OutgoingBuffer } from '../../broker/outgoing-buffer.ts';
 import type { ChangeBatch } from '../connector.ts';
 import type { Connection } from './connection.ts';
 import type { CopyRunner } from './copy-runner.ts';
 import { Doorbell } from './doorbell.ts';
 import type { ResolvedOptions } from './options.ts';
 import { OutgoingExchange } from './outgoing-exchange.ts';
-import { PUSHED, StreamEncoder, type StreamMessage } from './stream-encoder.ts';
+import { PUSHED, StreamEncoder } from './stream-encoder.ts';
 import type { StreamTables } from './stream-tables.ts';
+import type { StreamTopics } from './stream-topics.ts';
 import { COMPLETE, flushLsn, formatPosition, type WalPosition } from './wal-position.ts';
 import { WalReceiver, type WalHandler } from './wal-receiver.ts';
 
@@ -21,14 +22,15 @@ export class WalStream implements AsyncDisposable {
   readonly #encoder: StreamEncoder;
   readonly #tables: StreamTables;
   readonly #copies: CopyRunner;
-  readonly #buffer = new OutgoingBuffer();
+  readonly #buffer: OutgoingBuffer;
   readonly #exchange = new OutgoingExchange();
   readonly #bell = new Doorbell();
   readonly #timer: NodeJS.Timeout;
   readonly #flushed: () => bigint;
-  /** What was last delivered, and how many changes until then. */
+  /** What was last delivered, and how much until then. */
   #delivered: WalPosition;
   #changesDelivered = 0;
+  #writtenDelivered = 0;
   /** The server has sent everything before this. */
   #walEnd = 0n;
   #idleAt = performance.now();
@@ -42,6 +44,9 @@ export class WalStream implements AsyncDisposable {
       readonly options: ResolvedOptions;
       readonly after: WalPosition;
       readonly tables: StreamTables;
+      /** Where everything is written. */
+      readonly buffer: OutgoingBuffer;
+      readonly topics: StreamTopics;
       readonly copies: CopyRunner;
       /** I1: what the server may forget, as far as it was acknowledged. */
       readonly flushed: () => bigint;
@@ -51,11 +56,12 @@ export class WalStream implements AsyncDisposable {
     this.#options = options;
     connection.release();
     this.#tables = from.tables;
+    this.#buffer = from.buffer;
     this.#copies = from.copies;
     this.#copies.attach(() => this.#bell.ring());
     this.#delivered = after;
     this.#flushed = from.flushed;
-    this.#encoder = new StreamEncoder({ resume: after });
+    this.#encoder = new StreamEncoder({ resume: after, topics: from.topics });
     this.#receiver = new WalReceiver(connection, this.#handler, options.silenceMsMax);
     this.#receiver.start({
       slot: options.slot,
@@ -92,14 +98,20 @@ export class WalStream implements AsyncDisposable {
     await this.#receiver.stop();
   }
 
+  /** Written since the last delivery. */
+  get #waiting(): number {
+    return this.#encoder.written - this.#writtenDelivered;
+  }
+
   /** What is decoded by now; null if that is nothing. */
   #take(): ChangeBatch | null {
     const encoder = this.#encoder;
     const changes = encoder.changes - this.#changesDelivered;
-    if (changes === 0 && !this.#idleDue()) return null;
+    if (this.#waiting === 0 && !this.#idleDue()) return null;
     const at = this.#withCopies(this.#reached());
     this.#delivered = at;
     this.#changesDelivered = encoder.changes;
+    this.#writtenDelivered = encoder.written;
     this.#idleAt = performance.now();
     this.#idleWanted = false;
     const batch = {
@@ -125,14 +137,14 @@ export class WalStream implements AsyncDisposable {
 
   /** How far we are with all that is decoded. Never before what was delivered (I2). */
   #reached(): WalPosition {
-    const { commitLsn, endLsn, ordinal, inTransaction } = this.#encoder;
-    if (inTransaction) return { commitLsn, ordinal, snapshot: null };
+    const { place, inTransaction } = this.#encoder;
+    if (place !== null && inTransaction) return { ...place, snapshot: null };
     // Between transactions the server's own progress counts too: all commits before it have come.
-    const committed = endLsn === null ? -1n : commitLsn;
+    const done = place?.commitLsn ?? -1n;
     const idle = this.#walEnd - 1n;
-    const lsn = committed > idle ? committed : idle;
+    const lsn = done > idle ? done : idle;
     const before = this.#delivered.commitLsn;
-    if (lsn < before || (lsn === before && lsn !== committed)) return this.#delivered;
+    if (lsn < before || (lsn === before && lsn !== done)) return this.#delivered;
     return { commitLsn: lsn, ordinal: COMPLETE, snapshot: null };
   }
 
@@ -146,12 +158,6 @@ export class WalStream implements AsyncDisposable {
     const elapsed = performance.now() - this.#idleAt;
     if (!this.#idleWanted && elapsed < this.#options.idlePositionIntervalMs) return false;
     return flushLsn(this.#reached()) > flushLsn(this.#delivered);
-  }
-
-  /** A message outside transactions comes when all commits before it have come: our heartbeat is one. */
-  #passedMessage({ lsnHigh, lsnLow }: StreamMessage): void {
-    const lsn = (BigInt(lsnHigh >>> 0) << 32n) | BigInt(lsnLow >>> 0);
-    if (lsn > this.#walEnd) this.#walEnd = lsn;
   }
 
   #tick(): void {
@@ -170,7 +176,6 @@ export class WalStream implements AsyncDisposable {
     chunkBegins: () => this.#encoder.processedAt(Date.now()),
     change: (message) => {
       const pushed = this.#encoder.push(message);
-      if (pushed === PUSHED.between) this.#passedMessage(message);
       if (pushed !== PUSHED.needsTable) return true;
       void this.#define();
       return false;
@@ -182,11 +187,11 @@ export class WalStream implements AsyncDisposable {
       this.#sendStatus();
     },
     chunkEnds: () => {
-      const changes = this.#encoder.changes - this.#changesDelivered;
-      if (changes > 0 || this.#idleDue()) this.#bell.ring();
+      const waiting = this.#waiting;
+      if (waiting > 0 || this.#idleDue()) this.#bell.ring();
       const { batchRowsMax, batchBytesMax } = this.#options;
       // I9: the socket is read no further than that, however large the transaction is.
-      return changes < batchRowsMax && this.#buffer.bytes < batchBytesMax;
+      return waiting < batchRowsMax && this.#buffer.bytes < batchBytesMax;
     },
     failed: (error) => {
       this.#failure ??= { error };

@@ -44,9 +44,15 @@ export class WireReader {
     return this.#bytes.toString('utf8', start, zero);
   }
 
+  /** So many bytes, as a view. */
+  slice(size: number): Buffer {
+    const start = this.#take(size);
+    return this.#bytes.subarray(start, start + size);
+  }
+
   #take(size: number): number {
     const start = this.#at;
-    if (start + size > this.#end) {
+    if (size < 0 || start + size > this.#end) {
       throw new MillraceError('PROTOCOL_UNEXPECTED', 'A replication message ends too early.');
     }
     this.#at = start + size;

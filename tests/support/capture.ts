@@ -11,6 +11,8 @@ export interface CapturedChange {
   readonly key: string | null;
   readonly before: Record<string, unknown> | null;
   readonly after: Record<string, unknown> | null;
+  /** The whole value, decoded. */
+  readonly value: Record<string, unknown>;
   readonly position: Position;
 }
 
@@ -56,7 +58,8 @@ export class Capture {
         const value = cursor.value();
         if (value === null) continue;
         const key = cursor.key();
-        const { before, after } = decode(this.registry, value);
+        const decoded = decode(this.registry, value);
+        const { before, after } = decoded;
         this.changes.push({
           topic,
           op: String.fromCharCode(cursor.op),
@@ -64,6 +67,7 @@ export class Capture {
           key: key === null ? null : json(decode(this.registry, key)),
           before: before as CapturedChange['before'],
           after: after as CapturedChange['after'],
+          value: decoded,
           position: batch.position,
         });
       }

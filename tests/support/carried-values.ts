@@ -7,12 +7,16 @@ import type { TestPostgres } from './postgres.ts';
 import { decode, MemoryRegistry } from './recorded-stream.ts';
 
 export interface Seen {
+  readonly topic: string;
   readonly op: string;
   readonly key: unknown;
   readonly before: Record<string, unknown> | null;
   readonly after: Record<string, unknown> | null;
   readonly exact: unknown;
   readonly unchanged: unknown;
+  /** The whole value; null for a tombstone. */
+  readonly value: Record<string, unknown> | null;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** All records of the tables `t*` that rows before the snapshot and statements after it make. */
@@ -44,7 +48,8 @@ export async function captured(
     for (const { topic, records } of batch.outgoing) {
       ended ||= topic.endsWith('t_end');
       const cursor = new RecordCursor(Buffer.from(records.written()));
-      while (cursor.next()) if (!topic.endsWith('t_end')) seen.push(recordAt(cursor, registry));
+      while (cursor.next())
+        if (!topic.endsWith('t_end')) seen.push({ topic, ...recordAt(cursor, registry) });
     }
     await connector.ack(batch.position);
     if (changing === null && !batch.position.includes('snapshot')) {
@@ -56,8 +61,8 @@ export async function captured(
   return seen;
 }
 
-function recordAt(cursor: RecordCursor, registry: MemoryRegistry): Seen {
-  const { key, value } = cursor.plain();
+function recordAt(cursor: RecordCursor, registry: MemoryRegistry): Omit<Seen, 'topic'> {
+  const { key, value, headers = [] } = cursor.plain();
   const header = (name: string): unknown => {
     const found = cursor.header(name);
     return found ? JSON.parse(String(found)) : null;
@@ -72,6 +77,8 @@ function recordAt(cursor: RecordCursor, registry: MemoryRegistry): Seen {
     after: image('after'),
     exact: header('millrace.exact'),
     unchanged: header('millrace.unchanged'),
+    value: envelope,
+    headers: Object.fromEntries(headers.map(({ name, value: text }) => [name, String(text)])),
   };
 }
 

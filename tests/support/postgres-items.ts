@@ -1,8 +1,9 @@
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import type { PostgresOptions } from '../../connectors/postgres/options.ts';
 import type { Position } from '../../connectors/connector.ts';
+import { expect } from 'vitest';
 import { silent } from '../../log.ts';
-import { Capture } from './capture.ts';
+import { Capture, type CapturedChange } from './capture.ts';
 import type { TestDatabase, TestPostgres } from './postgres.ts';
 import { MemoryRegistry } from './recorded-stream.ts';
 
@@ -71,6 +72,32 @@ export function streaming(options: PostgresOptions, capture: Capture): AsyncDisp
       await connector[Symbol.asyncDispose]();
     },
   };
+}
+
+/** What the slot has after a position, while something is done; the server is told nothing. */
+export async function unacknowledged(
+  options: PostgresOptions,
+  after: Position,
+  work: (came: (changes: number) => Promise<void>) => Promise<void>,
+): Promise<CapturedChange[]> {
+  await using connector = postgresConnector(options);
+  const capture = new Capture(registry);
+  const stop = new AbortController();
+  const running = capture.run(connector, {
+    after,
+    ack: false,
+    signal: stop.signal,
+    done: () => false,
+  });
+  try {
+    await work((changes) =>
+      expect.poll(() => capture.changes.length, { timeout: 20_000 }).toBe(changes),
+    );
+  } finally {
+    stop.abort();
+    await running;
+  }
+  return capture.changes;
 }
 
 /** What stopped a connector. */

@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import { decode, encoderContext, pushAll, recordedStream, recordsOf } from './recorded-stream.ts';
 import { readTable } from './postgres-tables.ts';
 import type { Relation } from '../../connectors/postgres/pgoutput.ts';
-import type { StreamMessage } from '../../connectors/postgres/stream-encoder.ts';
+import type { StreamMessage } from '../../connectors/postgres/stream-message.ts';
 import type { EncoderContext } from '../../connectors/postgres/table-encoder.ts';
 import type { PgTable } from '../../connectors/postgres/table.ts';
 

@@ -7,9 +7,10 @@ import type { Relation } from '../../connectors/postgres/pgoutput.ts';
 import {
   PUSHED,
   StreamEncoder,
-  type StreamMessage,
   type StreamPosition,
 } from '../../connectors/postgres/stream-encoder.ts';
+import type { StreamTopics } from '../../connectors/postgres/stream-topics.ts';
+import type { StreamMessage } from '../../connectors/postgres/stream-message.ts';
 import { openTableEncoder, type EncoderContext } from '../../connectors/postgres/table-encoder.ts';
 import type { PgTable } from '../../connectors/postgres/table.ts';
 import { DEFAULT_MODES } from '../../connectors/postgres/types/modes.ts';
@@ -82,10 +83,12 @@ export async function pushAll(
     context: EncoderContext;
     tables: (relation: Relation) => Promise<PgTable | null>;
     resume?: StreamPosition | null;
+    topics?: StreamTopics;
     each?: (encoder: StreamEncoder) => void;
   },
 ): Promise<StreamEncoder> {
-  const encoder = new StreamEncoder({ resume: options.resume ?? null });
+  const { resume = null, topics } = options;
+  const encoder = new StreamEncoder({ resume, ...(topics === undefined ? {} : { topics }) });
   encoder.processedAt(1_700_000_000_000);
   for (const message of messages) {
     if (encoder.push(message) === PUSHED.needsTable) {
