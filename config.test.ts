@@ -57,6 +57,10 @@ describe('a valid file', () => {
         slotFailover: false,
         slotPolicy: 'warn',
         slotWarnBytes: 4 * 1024 ** 3,
+        messagePrefixInclude: ['*'],
+        messagePrefixExclude: [],
+        provideTransactionMetadata: false,
+        includeSchemaChanges: false,
         tombstones: true,
         decimalHandling: 'precise',
         timePrecision: 'adaptive',
@@ -129,7 +133,7 @@ millrace.yaml:11:1: unknown option \`drainTimeOut\`
 millrace.yaml:5:3: unknown option \`tabels\`
  5 |   tabels: [public.customers, public.orders]
    |   ^^^^^^
-     expected one of: kind, url, host, port, user, password, database, sslmode, tables, slot, publication, filters, columns, hashKey, heartbeatInterval, slotWarnBytes, slotFailover, slotPolicy, messagePrefixInclude, messagePrefixExclude, provideTransactionMetadata, tombstones, decimalHandling, timePrecision, intervalHandling, hstoreHandling, binaryHandling, nameAdjustment
+     expected one of: kind, url, host, port, user, password, database, sslmode, tables, slot, publication, filters, columns, hashKey, heartbeatInterval, slotWarnBytes, slotFailover, slotPolicy, messagePrefixInclude, messagePrefixExclude, provideTransactionMetadata, includeSchemaChanges, tombstones, decimalHandling, timePrecision, intervalHandling, hstoreHandling, binaryHandling, nameAdjustment
      did you mean \`tables\`?`);
   });
 

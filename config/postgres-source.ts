@@ -82,6 +82,11 @@ export const postgresSource = group({
     .describe(
       'Tell of each change to which transaction it belongs, and on `<pipeline>.transaction` when transactions begin and end.',
     ),
+  includeSchemaChanges: flag()
+    .prefault(false)
+    .describe(
+      'Tell on the topic `<pipeline>` how tables are defined, at first and when that has changed.',
+    ),
   tombstones: flag()
     .prefault(true)
     .describe('Follow each delete on the raw topic by a null value, as Debezium does.'),

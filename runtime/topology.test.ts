@@ -91,8 +91,10 @@ test('topics that belong to no table are there if they are wanted, and read by n
   expect(besides('')).toEqual([['shop.message', 2]]);
   expect(besides(', messagePrefixExclude: ["*"]')).toEqual([]);
   expect(besides(', messagePrefixInclude: []')).toEqual([]);
-  expect(besides(', messagePrefixExclude: [x], provideTransactionMetadata: true')).toEqual([
+  const all = 'provideTransactionMetadata: true, includeSchemaChanges: true';
+  expect(besides(`, messagePrefixExclude: [x], ${all}`)).toEqual([
     ['shop.message', 2],
     ['shop.transaction', 1],
+    ['shop', 1],
   ]);
 });

@@ -33,6 +33,7 @@ interface TableRow {
     type_name: string;
     not_null: boolean;
     generated: boolean;
+    identity: boolean;
     dimensions: number;
     default: string | null;
   }[];
@@ -53,7 +54,7 @@ const TABLES = `
     (SELECT coalesce(json_agg(json_build_object(
         'name', a.attname, 'type', a.atttypid::int8, 'modifier', a.atttypmod,
         'type_name', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull,
-        'generated', a.attgenerated <> '', 'dimensions', a.attndims,
+        'generated', a.attgenerated <> '', 'identity', a.attidentity <> '', 'dimensions', a.attndims,
         'default', (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d
           WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = '')) ORDER BY a.attnum), '[]')
       FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
@@ -113,6 +114,7 @@ async function resolve(connection: Connection, rows: TableRow[]): Promise<Catalo
         }),
         optional: !column.not_null,
         default: column.default,
+        identity: column.identity,
       }));
     return {
       table: {

@@ -1,7 +1,6 @@
 import { LETTER } from './pgoutput.ts';
-import type { StreamMessage } from './stream-message.ts';
+import { unexpected, type StreamMessage } from './stream-message.ts';
 import { NULL, Tuple } from './tuple.ts';
-import { MillraceError } from '../../errors.ts';
 
 /** The rows of the change that is being read; one object for a whole stream. */
 export class ChangeRows {
@@ -32,8 +31,4 @@ export class ChangeRows {
       (this.old.full && letter !== LETTER.insert && this.old.kinds[column] === NULL)
     );
   }
-}
-
-function unexpected(message: string): MillraceError {
-  return new MillraceError('PROTOCOL_UNEXPECTED', message);
 }

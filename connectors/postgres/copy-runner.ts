@@ -13,6 +13,7 @@ import type { CopyJob, CopyJobs } from './copy-jobs.ts';
 import { copyOut } from './copy-out.ts';
 import { Doorbell } from './doorbell.ts';
 import type { ResolvedOptions } from './options.ts';
+import { tellTables } from './schema-changes.ts';
 import { copyRange, keyRanges, snapshotUnits, type SnapshotUnit } from './snapshot-ranges.ts';
 import { openTableEncoder } from './table-encoder.ts';
 import { formatPosition, type WalPosition } from './wal-position.ts';
@@ -206,6 +207,7 @@ export class CopyRunner implements AsyncDisposable {
     });
     const event = snapshotEvent(fence.lsn - 1n, Date.now() * 1000, 'incremental');
     const decoder = await this.#decoder(of, event);
+    if (this.#options.includeSchemaChanges && job.after === null) await this.#define(of, event);
     const reads = copyOut(connection, copyRange(narrowed, range, null), (bytes, start, end) =>
       decoder.push(bytes, start, end),
     );
@@ -233,6 +235,12 @@ export class CopyRunner implements AsyncDisposable {
       buffer: this.#buffer,
     });
     return new CopyDecoder(encoder, event);
+  }
+
+  /** How the table is defined, before its first rows. */
+  #define(of: CataloguedTable, event: ChangeEvent): Promise<void> {
+    const { database } = this.#settings;
+    return tellTables([of], { ...this.#options, database, buffer: this.#buffer }, event);
   }
 
   *#publish(at: WalPosition, rows: number, until?: number): Generator<ChangeBatch> {

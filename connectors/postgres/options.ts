@@ -55,6 +55,8 @@ export interface PostgresOptions extends RuleBook {
   readonly messagePrefixExclude?: readonly string[];
   /** Tells which transaction each change belongs to, and when transactions begin and end. Default false. */
   readonly provideTransactionMetadata?: boolean;
+  /** Tells on the topic `<prefix>` how tables are defined, at first and when that has changed. Default false. */
+  readonly includeSchemaChanges?: boolean;
   /** Version of Millrace, for the `source` block. */
   readonly version: string;
   /** A batch is delivered when it holds this much, or less when it is asked for earlier. Default 8 MiB. */
@@ -104,6 +106,7 @@ const defaults = {
   messagePrefixInclude: ['*'] as readonly string[],
   messagePrefixExclude: [] as readonly string[],
   provideTransactionMetadata: false,
+  includeSchemaChanges: false,
   batchBytesMax: 8 * 1024 * 1024,
   batchRowsMax: 100_000,
   snapshotRowsPerRange: 100_000,

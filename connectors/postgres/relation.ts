@@ -25,12 +25,22 @@ export function tableOfRelation(relation: Relation, catalogue: PgTable | null): 
         type: typeOf(column, found?.type ?? null),
         optional: column.nullable || !required,
         default: found?.type.oid === column.type ? (found.default ?? null) : null,
+        identity: found?.identity ?? false,
       };
     }),
     key,
     identity: relation.identity,
     identityColumns: relation.columns.filter((column) => column.key).map((column) => column.name),
   };
+}
+
+/** The same, where some columns were found to be null. */
+export function withNulls(relation: Relation, isNull: (index: number) => boolean): Relation {
+  const columns = relation.columns.map((column, index) => ({
+    ...column,
+    nullable: column.nullable || isNull(index),
+  }));
+  return { ...relation, columns };
 }
 
 /** The catalogue's column of that name; else, as renamed since, the one in its place whose name is new. */

@@ -54,6 +54,7 @@ test('a restart after any change publishes the rest: no change, message, begin o
     const topics = {
       messages: await openLogicalMessages({ include: ['*'], exclude: [] }, context),
       order: new TransactionOrder(await openTransactionTopic(context)),
+      schemas: null,
     };
     const encoder = await pushAll(from.slice(0, stop), { context, tables, resume, topics });
     // What stands in `sequence` of the commit before depends on where reading began; nothing else may.

@@ -6,6 +6,7 @@ import type { Connection } from './connection.ts';
 import { CopyDecoder } from './copy-binary.ts';
 import { copyOut } from './copy-out.ts';
 import type { ResolvedOptions } from './options.ts';
+import { tellTables } from './schema-changes.ts';
 import { ProgressMeter } from './snapshot-progress.ts';
 import { copyRange, keyRanges, pageRanges, snapshotUnits } from './snapshot-ranges.ts';
 import type { SnapshotRange, SnapshotUnit } from './snapshot-ranges.ts';
@@ -76,6 +77,7 @@ export class Snapshot {
 
   async *batches(): AsyncGenerator<ChangeBatch> {
     const units = await snapshotUnits(this.#connection, this.#tables, this.#options.filters);
+    if (this.#options.includeSchemaChanges && !this.#resumed) yield await this.#definitions();
     for (const unit of units) {
       if (!this.#state.done.includes(unit.name)) yield* this.#unit(unit);
       if (units.findLast(({ of }) => of === unit.of) === unit) this.#meter.finish(tableOf(unit));
@@ -83,6 +85,15 @@ export class Snapshot {
     this.#at = { commitLsn: this.#at.commitLsn, ordinal: COMPLETE, snapshot: null };
     yield this.#batch();
     this.#buffer.reset();
+  }
+
+  /** How the tables are defined, before their first rows. */
+  async #definitions(): Promise<ChangeBatch> {
+    const buffer = new OutgoingBuffer();
+    const context = { ...this.#options, buffer, database: this.#database };
+    await tellTables(this.#tables, context, this.#event);
+    const position = formatPosition(this.#at);
+    return { outgoing: buffer.outgoing(), position, changes: 0, committedAt: null };
   }
 
   /**

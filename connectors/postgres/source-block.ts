@@ -28,8 +28,8 @@ export interface SourceConstants {
   readonly database: string;
   readonly schema: string;
   readonly table: string;
-  /** In transactions; `<schema>.<table>` if not given. */
-  readonly collection?: string;
+  /** In transactions; `<schema>.<table>` if not given, null if no `transaction` follows `source`. */
+  readonly collection?: string | null;
 }
 
 const lsn = new LsnText();
@@ -47,7 +47,7 @@ export class SourceBlock {
   readonly #incremental: Buffer;
   readonly #place: Buffer;
   /** As transactions name what their events belong to. */
-  readonly #collection: string;
+  readonly #collection: string | null;
   #count: EventCount | null = null;
   #event: ChangeEvent | null = null;
   #revision = -1;
@@ -69,7 +69,8 @@ export class SourceBlock {
     this.#snapshot = Buffer.concat([ENUM_BRANCH, strings('true', database), PRESENT]);
     this.#incremental = Buffer.concat([ENUM_BRANCH, strings('incremental', database), PRESENT]);
     this.#place = strings(schema, table);
-    this.#collection = constants.collection ?? `${schema}.${table}`;
+    const { collection = `${schema}.${table}` } = constants;
+    this.#collection = collection;
   }
 
   write(event: ChangeEvent, out: ByteWriter): void {
@@ -77,7 +78,8 @@ export class SourceBlock {
       this.#event = event;
       this.#revision = event.revision;
       this.#written = 0;
-      this.#count = event.order?.countOf(this.#collection) ?? null;
+      const collection = this.#collection;
+      this.#count = collection === null ? null : (event.order?.countOf(collection) ?? null);
     }
     if (this.#written < 2) {
       this.#writeAll(event, out, this.#written === 1);
@@ -129,7 +131,7 @@ export class SourceBlock {
     out.longWords(event.lsnHigh, event.lsnLow);
     const after = out.position;
     writeOrigin(event, out);
-    if (this.#count === null) out.byte(0);
+    if (this.#count === null && this.#collection !== null) out.byte(0);
     if (keep) this.#keep(out, { before, sequence, between, number, after });
     if (this.#count !== null) event.order?.write(this.#count, out);
   }

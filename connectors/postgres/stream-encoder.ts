@@ -10,12 +10,12 @@ import {
 } from './pgoutput.ts';
 import { MESSAGE_COLLECTION } from './logical-messages.ts';
 import type { Relation } from './pgoutput.ts';
-import { lsnOf, reader, type StreamMessage } from './stream-message.ts';
+import { withNulls } from './relation.ts';
+import { lsnOf, reader, unexpected, type StreamMessage } from './stream-message.ts';
 import type { StreamTopics } from './stream-topics.ts';
 import type { TableEncoder } from './table-encoder.ts';
 import { int32At } from './types/type-codec.ts';
 import { COMPLETE } from './wal-position.ts';
-import { MillraceError } from '../../errors.ts';
 
 /** What {@link StreamEncoder.push} has done. */
 export const PUSHED = {
@@ -66,7 +66,7 @@ export class StreamEncoder {
 
   constructor(options: { readonly resume: StreamPosition | null; readonly topics?: StreamTopics }) {
     this.#resume = options.resume;
-    this.#topics = options.topics ?? { messages: null, order: null };
+    this.#topics = options.topics ?? { messages: null, order: null, schemas: null };
   }
 
   /** LSN of the commit of the transaction that is, or was last, being read. */
@@ -131,6 +131,7 @@ export class StreamEncoder {
   define(oid: number, table: TableEncoder | null): void {
     this.#tables.set(oid, table);
     this.#lastOid = -1;
+    if (table !== null) this.#topics.schemas?.described(table.table);
     this.#relation = null;
     const pending = this.#pending;
     this.#pending = null;
@@ -261,8 +262,8 @@ export class StreamEncoder {
     else if (letter === LETTER.delete) written = table.delete(rows.old, event);
     else written = table.update(hasOld ? rows.old : null, rows.row, event);
     if (!written) return this.#refused(message);
+    this.#wrote(table);
     this.#ordinal++;
-    this.#changes++;
     return PUSHED.consumed;
   }
 
@@ -271,10 +272,16 @@ export class StreamEncoder {
       const table = this.#table(oid);
       if (table === null) continue;
       table.truncate(this.#event);
-      this.#changes++;
+      this.#wrote(table);
     }
     this.#ordinal++;
     return PUSHED.consumed;
+  }
+
+  #wrote({ table }: TableEncoder): void {
+    this.#changes++;
+    const { schemas } = this.#topics;
+    if (schemas?.waits === true) schemas.tell(table.oid, this.#event);
   }
 
   #table(oid: number): TableEncoder | null {
@@ -294,20 +301,10 @@ export class StreamEncoder {
     const { bytes, start, end } = message;
     const relation = this.#relations.get(int32At(bytes, start + 1) >>> 0);
     if (relation === undefined) throw unexpected('A change came before its table was described.');
-    this.#relation = {
-      ...relation,
-      columns: relation.columns.map((column, index) => ({
-        ...column,
-        nullable: column.nullable || this.#rows.isNull(index, bytes[start]),
-      })),
-    };
+    this.#relation = withNulls(relation, (index) => this.#rows.isNull(index, bytes[start]));
     this.#relations.set(relation.oid, this.#relation);
     this.#pending = { ...message, bytes: Buffer.from(bytes.subarray(start, end)), start: 0 };
     this.#pending.end = end - start;
     return PUSHED.needsTable;
   }
-}
-
-function unexpected(message: string): MillraceError {
-  return new MillraceError('PROTOCOL_UNEXPECTED', message);
 }

@@ -1,3 +1,4 @@
+import { MillraceError } from '../../errors.ts';
 import { WireReader } from './wire-reader.ts';
 
 /**
@@ -20,4 +21,9 @@ export function lsnOf(high: number, low: number): bigint {
 /** Reads what comes after the letter. */
 export function reader({ bytes, start, end }: StreamMessage): WireReader {
   return new WireReader(bytes, start + 1, end);
+}
+
+/** A message that is not what the protocol says. */
+export function unexpected(message: string): MillraceError {
+  return new MillraceError('PROTOCOL_UNEXPECTED', message);
 }

@@ -1,5 +1,6 @@
 import { openLogicalMessages, type LogicalMessages } from './logical-messages.ts';
 import type { ResolvedOptions } from './options.ts';
+import { openSchemaChanges, type SchemaChanges } from './schema-changes.ts';
 import type { EncoderContext } from './table-encoder.ts';
 import { TransactionOrder } from './transaction-order.ts';
 import { openTransactionTopic } from './transaction-topic.ts';
@@ -8,6 +9,7 @@ import { openTransactionTopic } from './transaction-topic.ts';
 export interface StreamTopics {
   readonly messages: LogicalMessages | null;
   readonly order: TransactionOrder | null;
+  readonly schemas: SchemaChanges | null;
 }
 
 /** Registers the schemas of the topics that are wanted. */
@@ -22,5 +24,6 @@ export async function openStreamTopics(
     order: options.provideTransactionMetadata
       ? new TransactionOrder(await openTransactionTopic(context))
       : null,
+    schemas: options.includeSchemaChanges ? await openSchemaChanges(context) : null,
   };
 }

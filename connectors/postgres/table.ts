@@ -27,6 +27,8 @@ export interface PgColumn {
   readonly optional: boolean;
   /** Its default as the catalogue prints it: `'x'::text`. */
   readonly default?: string | null;
+  /** An identity column, whose values the server counts. */
+  readonly identity?: boolean;
   /** What is done to its values before they are written. */
   readonly rule?: ColumnRule;
 }
