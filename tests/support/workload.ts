@@ -14,7 +14,8 @@ export type Step =
   | { readonly do: 'put'; readonly id: number; readonly body: string }
   | { readonly do: 'touch' | 'delete'; readonly id: number }
   | { readonly do: 'move'; readonly id: number; readonly to: number }
-  | { readonly do: 'truncate' | 'add column' | 'drop column' | 'commit' | 'roll back' }
+  | { readonly do: 'truncate' | 'commit' | 'roll back' }
+  | { readonly do: 'add column' | 'drop column' | 'rename column' | 'widen column' }
   /** The pipeline crashes at a failpoint, the next time it gets there. */
   | { readonly do: 'crash'; readonly at: number };
 
@@ -22,6 +23,22 @@ const TABLE = 'public.things';
 /** Id of the first of the two rows that end every workload. */
 const LAST = 1_000_000;
 const crashed = new Error('crash');
+/** What the type of `n` grows through. */
+const WIDTHS = ['int', 'bigint', 'numeric(30,2)'] as const;
+
+/** How the table is defined by now, as far as statements have to know. */
+interface Definition {
+  /** Columns added so far. */
+  readonly added: number;
+  readonly renamed: number;
+  readonly widened: number;
+}
+
+export interface WorkloadTable {
+  readonly partitions: number;
+  /** Replica identity full: old rows are whole. */
+  readonly isFull: boolean;
+}
 
 /** A database with one table, and a pipeline from it that runs in this process. */
 export class Workload implements AsyncDisposable {
@@ -33,7 +50,9 @@ export class Workload implements AsyncDisposable {
   readonly #life: { pipeline: Pipeline | null } = { pipeline: null };
   #failure: unknown = null;
   #crashAt: string | null = null;
-  #columns = 0;
+  #defined: Definition = { added: 0, renamed: 0, widened: 0 };
+  /** What a roll back leads back to. */
+  #committed = this.#defined;
   #open = false;
 
   private constructor(database: TestDatabase, partitions: number) {
@@ -52,7 +71,7 @@ partitions: ${partitions}
   /** Without `isFull` updates do not send long values that they leave alone. */
   static async open(
     server: TestPostgres,
-    { partitions, isFull }: { readonly partitions: number; readonly isFull: boolean },
+    { partitions, isFull }: WorkloadTable,
   ): Promise<Workload> {
     const database = await server.createDatabase();
     await database.query(
@@ -78,6 +97,8 @@ partitions: ${partitions}
       this.#open = true;
     }
     if (step.do === 'commit' || step.do === 'roll back') this.#open = false;
+    if (step.do === 'commit') this.#committed = this.#defined;
+    if (step.do === 'roll back') this.#defined = this.#committed;
     await this.#database.query(sql);
   }
 
@@ -113,14 +134,15 @@ partitions: ${partitions}
   }
 
   #sql(step: Exclude<Step, { do: 'crash' }>): string | null {
+    const body = this.#body;
     switch (step.do) {
       case 'put': {
         const bodies = new Map([
           ['short', `'short' || random()`],
           ['long', `(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 80))`],
         ]);
-        return `INSERT INTO things (id, body) VALUES (${step.id}, ${bodies.get(step.body) ?? 'NULL'})
-                ON CONFLICT (id) DO UPDATE SET body = excluded.body, n = things.n + 1`;
+        return `INSERT INTO things (id, ${body}) VALUES (${step.id}, ${bodies.get(step.body) ?? 'NULL'})
+                ON CONFLICT (id) DO UPDATE SET ${body} = excluded.${body}, n = things.n + 1`;
       }
       case 'touch':
         return `UPDATE things SET n = n + 1 WHERE id = ${step.id}`;
@@ -131,19 +153,42 @@ partitions: ${partitions}
                 AND NOT EXISTS (SELECT 1 FROM things WHERE id = ${step.to})`;
       case 'truncate':
         return 'TRUNCATE things';
-      case 'add column': {
-        const column = `extra_${++this.#columns}`;
-        return `ALTER TABLE things ADD COLUMN IF NOT EXISTS ${column} text;
-                UPDATE things SET ${column} = 'new' WHERE id % 2 = 0`;
-      }
+      case 'add column':
       case 'drop column':
-        return this.#columns === 0
-          ? null
-          : `ALTER TABLE things DROP COLUMN IF EXISTS extra_${this.#columns}`;
+      case 'rename column':
+      case 'widen column':
+        return this.#alter(step.do);
       case 'commit':
         return this.#open ? 'COMMIT' : null;
       case 'roll back':
         return this.#open ? 'ROLLBACK' : null;
+    }
+  }
+
+  /** The name that the column of long values has by now. */
+  get #body(): string {
+    return this.#defined.renamed === 0 ? 'body' : `body_${this.#defined.renamed}`;
+  }
+
+  #alter(what: `${string} column` & Step['do']): string | null {
+    const { added, renamed, widened } = this.#defined;
+    switch (what) {
+      case 'add column':
+        this.#defined = { ...this.#defined, added: added + 1 };
+        return `ALTER TABLE things ADD COLUMN extra_${added + 1} text;
+                UPDATE things SET extra_${added + 1} = 'new' WHERE id % 2 = 0`;
+      case 'drop column':
+        return added === 0 ? null : `ALTER TABLE things DROP COLUMN IF EXISTS extra_${added}`;
+      case 'rename column': {
+        const from = this.#body;
+        this.#defined = { ...this.#defined, renamed: renamed + 1 };
+        // No event brings the rows under the new name but a change of them.
+        return `ALTER TABLE things RENAME COLUMN ${from} TO ${this.#body}; UPDATE things SET n = n`;
+      }
+      case 'widen column':
+        if (WIDTHS[widened + 1] === undefined) return null;
+        this.#defined = { ...this.#defined, widened: widened + 1 };
+        return `ALTER TABLE things ALTER COLUMN n TYPE ${WIDTHS[widened + 1]}`;
     }
   }
 
