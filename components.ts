@@ -157,7 +157,7 @@ async function openCompact(
 type Defined<T> = { [Key in keyof T]: Exclude<T[Key], undefined> };
 
 /** Without the fields that are undefined, so that defaults apply. */
-function defined<T extends object>(options: T): Defined<T> {
+export function defined<T extends object>(options: T): Defined<T> {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return Object.fromEntries(given) as Defined<T>;
 }

@@ -6,10 +6,9 @@ import { MillraceError } from '../errors.ts';
 import { audience, nobody } from './demo/audience.ts';
 import { shellCommand } from './demo/pipeline-process.ts';
 import { play, type PlayResult } from './demo/play.ts';
-import { count } from './figures.ts';
-import { table } from './table.ts';
 import type { CliContext } from './terminal.ts';
 import { answer } from './verb.ts';
+import { comparisonLines } from './verify/lines.ts';
 import type { TableComparison } from './verify/tables.ts';
 
 interface DemoOptions {
@@ -82,24 +81,6 @@ function publicPart({ load, kills, drained, tables, equal }: PlayResult): Record
 function verdict({ kills }: PlayResult): string {
   const times = kills === 1 ? 'once' : `${kills} times`;
   return `Killed ${times}: nothing lost, nothing doubled. Every row and column of every table is equal.`;
-}
-
-export function comparisonLines(tables: readonly TableComparison[]): string[] {
-  const columns = [
-    { title: 'table' },
-    { title: 'rows in source', align: 'right' },
-    { title: 'rows in sink', align: 'right' },
-    { title: 'content' },
-  ] as const;
-  return table(
-    columns,
-    tables.map(({ table, sourceRows, sinkRows, equal, first }) => [
-      table,
-      count(sourceRows),
-      count(sinkRows),
-      equal ? 'equal' : `DIFFERENT: ${first}`,
-    ]),
-  );
 }
 
 function nextLines(folder: string, { url, postgresPid }: PlayResult): string[] {

@@ -12,6 +12,7 @@ import { statusCommand } from './status.ts';
 import { tablesCommand } from './tables.ts';
 import type { CliContext } from './terminal.ts';
 import { validateCommand } from './validate.ts';
+import { verifyCommand } from './verify.ts';
 import { version } from './version.ts';
 
 /** The verbs in the order in which a newcomer needs them. */
@@ -25,6 +26,7 @@ const verbs = [
   tablesCommand,
   queryCommand,
   snapshotCommand,
+  verifyCommand,
 ] as const;
 
 /**

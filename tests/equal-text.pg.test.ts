@@ -10,7 +10,8 @@ import { compareRows } from '../cli/verify/compare.ts';
 import { duckdbRows, postgresRows } from '../cli/verify/sorted-rows.ts';
 import type { ChangeBatch } from '../connectors/connector.ts';
 import { postgresConnector } from '../connectors/postgres/connector.ts';
-import type { PostgresOptions } from '../connectors/postgres/options.ts';
+import { typeModes, type PostgresOptions } from '../connectors/postgres/options.ts';
+import type { TypeModes } from '../connectors/postgres/types/modes.ts';
 import { MillraceError } from '../errors.ts';
 import { silent } from '../log.ts';
 import { duckdbSink, type DuckdbSink } from '../sinks/duckdb/sink.ts';
@@ -152,14 +153,18 @@ class Feed {
 async function differences(
   from: TestDatabase,
   path: string,
-  tables: readonly string[],
+  { tables, modes }: { readonly tables: readonly string[]; readonly modes: TypeModes },
 ): Promise<string[]> {
   const instance = await DuckDBInstance.create(path);
   const duckdb = await instance.connect();
   const found: string[] = [];
   try {
     for (const [at, type] of tables.entries()) {
-      const columns = await columnsOf(from.client, `public.t_${at}`);
+      const { columns } = await columnsOf(
+        from.client,
+        { schema: 'public', name: `t_${at}` },
+        { modes },
+      );
       await from.query('begin');
       const result = await compareRows(
         columns,
@@ -191,7 +196,7 @@ async function loaded(
     await capture(from, tables, { sink, registry }, options);
   }
   const names = tables.map(([type]) => type);
-  return await differences(from, path, names);
+  return await differences(from, path, { tables: names, modes: typeModes(options) });
 }
 let files = 0;
 
@@ -218,6 +223,24 @@ test.each([
   [{ timePrecision: 'microseconds' }, sampled('time', 'time(0)', 'timestamp(3)', 'date')],
   [{ timePrecision: 'adaptive_time_microseconds' }, sampled('time', 'time(0)')],
   [{ timePrecision: 'connect' }, sampled('time', 'timestamp', 'date')],
+  [{ timePrecision: 'nanoseconds' }, sampled('time', 'date')],
+  [
+    { timePrecision: 'isostring' },
+    [
+      ...sampled('time', 'time(0)', 'timestamp', 'timestamp(3)', 'date'),
+      ['date', ['0044-03-15 BC', '0001-12-31 BC', '0001-01-01', '20024-01-01', 'infinity']],
+      ['timestamp', ['294276-12-31 23:59:59.999999', '0044-03-15 12:00:00.5 BC', '-infinity']],
+    ],
+  ],
+  [{ decimalHandling: 'double' }, sampled('numeric', 'numeric(12,2)', 'money')],
+  ...(['base64', 'base64-url-safe', 'hex'] as const).map(
+    (binaryHandling) =>
+      [
+        { binaryHandling },
+        [...sampled('bytea'), ['bytea[]', ['{}', '{"\\\\xfbff3e",NULL,""}', '{"\\\\x00"}']]],
+      ] as const,
+  ),
+  [{ hstoreHandling: 'map' }, sampled('hstore')],
 ] as const)(
   'they have with %o, too',
   async (options, tables) => {

@@ -70,7 +70,7 @@ export async function play(options: PlayOptions): Promise<PlayResult> {
   audience.event(complete ? 'the sink has everything' : 'the sink has not caught up in time');
   await act.pipeline.stop();
   const tables = await compareTables({
-    url: postgres.url,
+    source: { url: postgres.url },
     file: sinkFile(folder),
     tables: shopTables,
     signal,

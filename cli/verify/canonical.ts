@@ -1,13 +1,22 @@
-import { geometryText } from './geometry.ts';
+import {
+  DEFAULT_MODES,
+  type BinaryMode,
+  type TypeModes,
+} from '../../connectors/postgres/types/modes.ts';
+import { isoDate, isoTimestamp } from './iso-text.ts';
 
 /** How a type is brought to the one text that both databases can be asked for. */
 export type Canonical =
-  | { readonly kind: 'text' | 'padded' | 'integer' | 'float' | 'boolean' | 'uuid' | 'bytes' }
-  | { readonly kind: 'date' | 'timestamp' | 'instant' | 'interval' }
+  | { readonly kind: 'text' | 'padded' | 'integer' | 'float' | 'boolean' | 'uuid' }
+  | { readonly kind: 'bytes'; readonly as: BinaryMode }
+  | { readonly kind: 'date' | 'time' | 'timestamp' | 'instant' | 'interval' }
+  | { readonly kind: 'iso-date' | 'iso-time' | 'iso-timestamp' }
+  /** numeric and money as a float. */
+  | { readonly kind: 'rounded' | 'rounded-money' }
   | { readonly kind: 'decimal' | 'money' | 'bit' | 'hstore' | 'point' | 'box' | 'polygon' }
   | { readonly kind: 'array'; readonly items: Canonical; readonly dimensions: number };
 
-const kinds: Readonly<Record<string, Exclude<Canonical['kind'], 'array'>>> = {
+const kinds: Readonly<Record<string, Exclude<Canonical['kind'], 'array' | 'bytes'>>> = {
   int2: 'integer',
   int4: 'integer',
   int8: 'integer',
@@ -16,9 +25,9 @@ const kinds: Readonly<Record<string, Exclude<Canonical['kind'], 'array'>>> = {
   float8: 'float',
   bool: 'boolean',
   uuid: 'uuid',
-  bytea: 'bytes',
   bpchar: 'padded',
   date: 'date',
+  time: 'time',
   timestamp: 'timestamp',
   timestamptz: 'instant',
   interval: 'interval',
@@ -31,17 +40,32 @@ const kinds: Readonly<Record<string, Exclude<Canonical['kind'], 'array'>>> = {
   polygon: 'polygon',
 };
 
-/** The canonical form for a type of `pg_type`, its base type if it is a domain. */
-export function canonicalOf(
-  typeName: string,
-  elementName: string | null,
-  dimensions = 1,
-): Canonical {
-  if (elementName !== null) {
-    const items = canonicalOf(elementName, null);
-    return { kind: 'array', items, dimensions: Math.max(1, dimensions) };
+/** What stands for a kind where the source is told to write its values in another form. */
+function moded(kind: Exclude<Canonical['kind'], 'array' | 'bytes'>, modes: TypeModes): Canonical {
+  if (modes.decimal === 'double' && kind === 'decimal') return { kind: 'rounded' };
+  if (modes.decimal === 'double' && kind === 'money') return { kind: 'rounded-money' };
+  if (modes.time === 'isostring') {
+    if (kind === 'date' || kind === 'time' || kind === 'timestamp') return { kind: `iso-${kind}` };
   }
-  return { kind: kinds[typeName] ?? 'text' };
+  return { kind };
+}
+
+/** A type of `pg_type`, its base type if it is a domain. */
+export interface ComparedType {
+  readonly name: string;
+  /** Of an array. */
+  readonly element: string | null;
+  readonly dimensions: number;
+}
+
+/** The canonical form of a type, by how the source is told to write its values. */
+export function canonicalOf(type: ComparedType, modes: TypeModes = DEFAULT_MODES): Canonical {
+  if (type.element !== null) {
+    const items = canonicalOf({ name: type.element, element: null, dimensions: 0 }, modes);
+    return { kind: 'array', items, dimensions: Math.max(1, type.dimensions) };
+  }
+  if (type.name === 'bytea') return { kind: 'bytes', as: modes.binary };
+  return moded(kinds[type.name] ?? 'text', modes);
 }
 
 export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
@@ -51,30 +75,40 @@ export function postgresText(type: Canonical, value: string): string {
   switch (type.kind) {
     case 'integer':
     case 'decimal':
+    case 'rounded':
     case 'bit':
     case 'float':
     case 'boolean':
     case 'uuid':
     case 'date':
+    case 'time':
     case 'point':
     case 'box':
     case 'polygon':
       return `${value}::text`;
+    case 'iso-date':
+      return isoDate(value);
+    case 'iso-time':
+      return `${value}::text || 'Z'`;
+    case 'iso-timestamp':
+      return isoTimestamp(value);
     case 'text':
     case 'padded':
       // A cast to text drops the padding of char(n) and adds a mask to inet; a row of nulls IS NULL.
       return `CASE num_nulls(${value}) WHEN 0 THEN format('%s', ${value}) END`;
     case 'bytes':
-      return `encode(${value}, 'hex')`;
+      return encoded(type.as, value);
     case 'timestamp':
     case 'instant':
       return `CASE WHEN isfinite(${value}) THEN (extract(epoch FROM ${value}) * 1000000)::bigint::text ELSE ${value}::text END`;
     case 'interval':
       return `CASE WHEN ${value} IS NOT NULL THEN ${intervalParts((part) => `extract(${part} FROM ${value})::bigint`)} END`;
     case 'money':
+    case 'rounded-money':
       return `${value}::numeric::text`;
     case 'hstore':
-      return `hstore_to_json(${value})::text`;
+      // A cast is found wherever the extension was installed.
+      return `(${value})::json::text`;
     case 'array': {
       if (type.dimensions > 1) {
         // to_json nests as the array does; its numbers keep their digits.
@@ -84,6 +118,13 @@ export function postgresText(type: Canonical, value: string): string {
       return `CASE WHEN ${value} IS NOT NULL THEN coalesce((${items})::text, '[]') END`;
     }
   }
+}
+
+/** Base64 as java.util.Base64 writes it: in one line, with its padding. */
+function encoded(as: BinaryMode, value: string): string {
+  if (as === 'bytes' || as === 'hex') return `encode(${value}, 'hex')`;
+  const text = `replace(encode(${value}, 'base64'), chr(10), '')`;
+  return as === 'base64' ? text : `translate(${text}, '+/', '-_')`;
 }
 
 /** Months, days and microseconds: a month has no fixed days, a day no fixed hours. */
@@ -101,9 +142,15 @@ export function duckdbText(type: Canonical, value: string): string {
     case 'decimal':
     case 'bit':
     case 'float':
+    case 'rounded':
+    case 'rounded-money':
     case 'boolean':
     case 'uuid':
     case 'date':
+    case 'time':
+    case 'iso-date':
+    case 'iso-time':
+    case 'iso-timestamp':
     case 'money':
     case 'hstore':
     case 'point':
@@ -111,7 +158,7 @@ export function duckdbText(type: Canonical, value: string): string {
     case 'polygon':
       return `CAST(${value} AS VARCHAR)`;
     case 'bytes':
-      return `lower(hex(${value}))`;
+      return type.as === 'bytes' ? `lower(hex(${value}))` : `CAST(${value} AS VARCHAR)`;
     case 'timestamp':
     case 'instant': {
       const time = `CAST(${value} AS ${type.kind === 'instant' ? 'TIMESTAMPTZ' : 'TIMESTAMP'})`;
@@ -132,104 +179,4 @@ export function sortsAlike(type: Canonical): boolean {
   return ['integer', 'float', 'boolean', 'uuid', 'date', 'timestamp', 'instant'].includes(
     type.kind,
   );
-}
-
-/** Takes out what the two databases write differently and mean alike. */
-export function normalise(type: Canonical, text: string | null): string | null {
-  if (text === null) return null;
-  switch (type.kind) {
-    case 'float':
-      return normaliseFloat(text);
-    case 'decimal':
-      // Where all digits are after the point, DuckDB has none before it.
-      return text.replace(/^(-?)\./, '$10.');
-    case 'bit':
-      // bit(1) is a boolean.
-      return text === 'true' ? '1' : text === 'false' ? '0' : text;
-    case 'date':
-      return text.replace('(BC)', 'BC');
-    case 'hstore':
-      return JSON.stringify(JSON.parse(text));
-    case 'point':
-    case 'box':
-    case 'polygon':
-      return geometryText(type.kind, text);
-    case 'array': {
-      const items = JSON.parse(text) as (string | null)[];
-      if (type.dimensions > 1) return JSON.stringify(items);
-      return JSON.stringify(items.map((item) => normalise(type.items, item)));
-    }
-    case 'text':
-    case 'padded':
-    case 'integer':
-    case 'boolean':
-    case 'uuid':
-    case 'bytes':
-    case 'timestamp':
-    case 'instant':
-    case 'interval':
-    case 'money':
-      return text;
-  }
-}
-
-/** Whether {@link normalise} does anything. */
-export function isNormalised({ kind }: Canonical): boolean {
-  return ['float', 'decimal', 'bit', 'date', 'hstore', 'point', 'box', 'polygon', 'array'].includes(
-    kind,
-  );
-}
-
-function normaliseFloat(text: string): string {
-  const word = text.toLowerCase();
-  if (word.startsWith('inf') || word.startsWith('-inf'))
-    return word.slice(0, word.indexOf('i') + 3);
-  const number = Number(text);
-  return Object.is(number, -0) ? '-0' : String(number);
-}
-
-/** Order of two canonical texts of one column, as the databases return them; null comes last. */
-export function compareText(type: Canonical, a: string | null, b: string | null): number {
-  if (a === b) return 0;
-  if (a === null || b === null) return a === null ? 1 : -1;
-  switch (type.kind) {
-    case 'integer':
-    case 'timestamp':
-    case 'instant':
-      return integerOf(a) < integerOf(b) ? -1 : 1;
-    case 'float':
-      return compareFloats(numberOf(a), numberOf(b));
-    case 'text':
-    case 'padded':
-    case 'boolean':
-    case 'uuid':
-    case 'bytes':
-    case 'bit':
-    case 'decimal':
-    case 'date':
-    case 'interval':
-    case 'money':
-    case 'hstore':
-    case 'point':
-    case 'box':
-    case 'polygon':
-    case 'array':
-      return Buffer.compare(Buffer.from(a), Buffer.from(b));
-  }
-}
-
-/** Infinite times are outside of all that 64 bits can say. */
-function integerOf(text: string): bigint {
-  if (text === 'infinity') return 1n << 64n;
-  return text === '-infinity' ? -(1n << 64n) : BigInt(text);
-}
-
-/** NaN is above all numbers in both databases. */
-function compareFloats(a: number, b: number): number {
-  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
-  return a < b ? -1 : Number(a > b);
-}
-
-function numberOf(text: string): number {
-  return text.endsWith('inf') ? (text === 'inf' ? Infinity : -Infinity) : Number(text);
 }

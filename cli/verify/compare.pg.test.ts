@@ -5,7 +5,7 @@ import {
   type TestDatabase,
   type TestPostgres,
 } from '../../tests/support/postgres.ts';
-import { columnsOf } from './columns.ts';
+import { columnsOf, tableName } from './columns.ts';
 import { compareRows, type Comparison } from './compare.ts';
 import { duckdbRows, postgresRows } from './sorted-rows.ts';
 
@@ -27,7 +27,7 @@ afterAll(async () => {
 
 async function compare(table: string): Promise<Comparison> {
   const { client } = database;
-  const columns = await columnsOf(client, table);
+  const { columns } = await columnsOf(client, tableName(table));
   await client.query('BEGIN');
   try {
     return await compareRows(

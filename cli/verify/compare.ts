@@ -1,5 +1,5 @@
-import { compareText } from './canonical.ts';
 import type { ComparedColumn } from './columns.ts';
+import { compareText } from './normal-text.ts';
 import { keyOf, type CanonicalRow } from './sorted-rows.ts';
 
 /** What a comparison of two tables found. Never values, except those of a key. */

@@ -1,32 +1,47 @@
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
-import { Client } from 'pg';
+import type { Client } from 'pg';
+import { Connection } from '../../connectors/postgres/connection.ts';
+import {
+  connectionSettings,
+  type ConnectionOptionsGiven,
+} from '../../connectors/postgres/connection-settings.ts';
+import type { RowFilters } from '../../connectors/postgres/row-filters.ts';
 import { quote } from './canonical.ts';
-import { columnsOf, type ComparedColumn } from './columns.ts';
+import { columnsOf, tableName, type Forms, type NotCompared, type TableName } from './columns.ts';
 import { compareRows, type Comparison } from './compare.ts';
-import { duckdbRows, keyOf, postgresRows } from './sorted-rows.ts';
+import { sinkRows } from './sink-rows.ts';
+import { postgresRows, duckdbRows } from './sorted-rows.ts';
 
 export interface TableComparison extends Comparison {
   /** Name in the source, such as `public.orders`. */
   readonly table: string;
+  /** False also for a table that could not be compared at all. */
   readonly equal: boolean;
+  readonly notCompared: readonly NotCompared[];
 }
 
-export interface CompareOptions {
-  /** Connection string of the Postgres source. */
-  readonly url: string;
+export interface CompareOptions extends Forms {
+  /** Where the Postgres source is. */
+  readonly source: ConnectionOptionsGiven;
   /** The DuckDB file; no other process may have it open. */
   readonly file: string;
   readonly tables: readonly string[];
+  /** Which rows the source captures, by `schema.table`. */
+  readonly filters?: RowFilters;
+  /** Name of a table in the sink, if not that in the source. */
+  readonly targetOf?: (table: string) => TableName;
   readonly signal: AbortSignal;
 }
 
 /**
- * Compares tables of a Postgres database with those of a DuckDB file, all rows and columns, one table
- * after another. The source is read in one snapshot; it should stand still, or it is ahead.
+ * Compares tables of a Postgres database with those of a DuckDB file, all rows and columns that are
+ * captured, one table after another. The source is read in one snapshot; it should stand still, or it is
+ * ahead. What a rule or a mode makes of a value in the source is what must be in the sink.
  */
 export async function compareTables(options: CompareOptions): Promise<TableComparison[]> {
-  const client = new Client({ connectionString: options.url });
-  await client.connect();
+  const settings = connectionSettings(options.source);
+  await using source = await Connection.open(settings, options.signal);
+  const { client } = source;
   const instance = await DuckDBInstance.create(options.file, { access_mode: 'READ_ONLY' });
   const connection = await instance.connect();
   try {
@@ -34,67 +49,45 @@ export async function compareTables(options: CompareOptions): Promise<TableCompa
     const found: TableComparison[] = [];
     for (const table of options.tables) {
       options.signal.throwIfAborted();
-      found.push(await compareTable({ client, connection }, table));
+      found.push(await compareTable({ client, connection }, table, options));
     }
     return found;
   } finally {
     connection.closeSync();
     instance.closeSync();
-    await client.end();
   }
 }
 
 async function compareTable(
   { client, connection }: { client: Client; connection: DuckDBConnection },
   table: string,
+  options: CompareOptions,
 ): Promise<TableComparison> {
-  const columns = await columnsOf(client, table);
-  const source = postgresRows(client, table, columns);
-  const from = await sinkRelation(connection, table, columns);
-  const sink = from === null ? none() : duckdbRows(connection, from, columns);
+  const name = tableName(table);
+  const { columns, notCompared } = await columnsOf(client, name, options);
+  const target = options.targetOf?.(table) ?? name;
+  const held = await sinkRows(connection, target, columns);
+  if (held !== null && 'why' in held) {
+    const why = { column: null, why: held.why };
+    const nothing = { sourceRows: 0, sinkRows: 0, missing: 0, extra: 0, different: 0, first: null };
+    return { table, ...nothing, equal: false, notCompared: [why, ...notCompared] };
+  }
+  const source = postgresRows(client, captured(name, options.filters?.[table]), columns);
+  const sink = held === null ? none() : duckdbRows(connection, held.from, columns);
   const found = await compareRows(columns, source, sink);
-  const equal = found.missing + found.extra + found.different === 0;
   return {
     table,
     ...found,
-    equal,
-    first: from === null ? 'the sink has no such table' : found.first,
+    equal: held !== null && found.missing + found.extra + found.different === 0,
+    first: held === null ? 'the sink has no such table' : found.first,
+    notCompared,
   };
 }
 
+/** The rows of a table that are captured. A filter may name the table, so it is kept inside. */
+function captured({ schema, name }: TableName, filter: string | undefined): string {
+  const table = `${quote(schema)}.${quote(name)}`;
+  return filter === undefined ? table : `(SELECT * FROM ${table} WHERE (${filter}\n))`;
+}
+
 async function* none(): AsyncIterable<never> {}
-
-/**
- * What to select from to see the rows that the sink holds as they are in the source: without those
- * marked as deleted, and of a table of changes the newest per key. A table of changes without a key
- * has nothing but inserts. A column that the sink does not have yet was never set.
- */
-async function sinkRelation(
-  connection: DuckDBConnection,
-  table: string,
-  columns: readonly ComparedColumn[],
-): Promise<string | null> {
-  const [schema = '', name = ''] = table.split('.');
-  const known = await connection.runAndReadAll(
-    'SELECT column_name FROM duckdb_columns() WHERE schema_name = $1 AND table_name = $2',
-    [schema, name],
-  );
-  const has = new Set(known.getRows().map(([column]) => String(column)));
-  if (has.size === 0) return null;
-  const missing = columns
-    .filter((column) => !has.has(column.name))
-    .map(
-      ({ name, type }) =>
-        `, CAST(NULL AS VARCHAR${type.kind === 'array' ? '[]' : ''}) AS ${quote(name)}`,
-    );
-  const where = has.has('_deleted') ? ' WHERE NOT coalesce(_deleted, false)' : '';
-  return `(SELECT *${missing.join('')} FROM ${quote(schema)}.${quote(name)}${where}${
-    has.has('_op') ? newestPerKey(columns) : ''
-  })`;
-}
-
-function newestPerKey(columns: readonly ComparedColumn[]): string {
-  if (keyOf(columns) === columns) return ` WHERE _op IN ('c', 'r')`;
-  const key = keyOf(columns).map(({ name }) => quote(name));
-  return ` QUALIFY row_number() OVER (PARTITION BY ${key.join(', ')} ORDER BY _version DESC) = 1 AND _op <> 'd'`;
-}

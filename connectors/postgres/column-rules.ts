@@ -104,7 +104,11 @@ function writerOf(
   }
 }
 
-function rulesOf(table: PgTable, book: RuleBook): Map<string, ColumnRule> {
+/** The rules of a table's columns, by their names. */
+export function rulesOf(
+  table: Pick<PgTable, 'schema' | 'name'>,
+  book: RuleBook,
+): Map<string, ColumnRule> {
   const found = new Map<string, ColumnRule>();
   const rules = book.columns?.[`${table.schema}.${table.name}`];
   if (rules === undefined) return found;

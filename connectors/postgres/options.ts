@@ -138,13 +138,24 @@ export function resolveOptions(options: PostgresOptions): ResolvedOptions {
   const given = Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
   ) as unknown as PostgresOptions;
-  const modes = {
-    decimal: given.decimalHandling ?? DEFAULT_MODES.decimal,
-    time: given.timePrecision ?? DEFAULT_MODES.time,
-    interval: given.intervalHandling ?? DEFAULT_MODES.interval,
-    hstore: given.hstoreHandling ?? DEFAULT_MODES.hstore,
-    binary: given.binaryHandling ?? DEFAULT_MODES.binary,
-  };
+  const modes = typeModes(given);
   const names = given.nameAdjustment ?? 'avro';
   return { ...defaults, slot: own, publication: own, ...given, modes, names };
+}
+
+type Chosen<T> = { readonly [Key in keyof T]?: T[Key] | undefined };
+type HandlingOptions = Pick<
+  PostgresOptions,
+  'decimalHandling' | 'timePrecision' | 'intervalHandling' | 'hstoreHandling' | 'binaryHandling'
+>;
+
+/** In which form values travel; what is not said as Debezium's defaults have it. */
+export function typeModes(options: Chosen<HandlingOptions>): TypeModes {
+  return {
+    decimal: options.decimalHandling ?? DEFAULT_MODES.decimal,
+    time: options.timePrecision ?? DEFAULT_MODES.time,
+    interval: options.intervalHandling ?? DEFAULT_MODES.interval,
+    hstore: options.hstoreHandling ?? DEFAULT_MODES.hstore,
+    binary: options.binaryHandling ?? DEFAULT_MODES.binary,
+  };
 }

@@ -75,6 +75,8 @@ describe('before anything is captured', () => {
     await using database = await server.createDatabase();
     await database.query(`
       CREATE TABLE bare (id int);
+      CREATE TABLE computed (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED);
+      ALTER TABLE computed REPLICA IDENTITY FULL;
       CREATE TABLE silent (id int PRIMARY KEY); ALTER TABLE silent REPLICA IDENTITY NOTHING;
       CREATE TABLE late (id int PRIMARY KEY DEFERRABLE);
       CREATE TABLE narrow (id int PRIMARY KEY, other int NOT NULL UNIQUE);
@@ -82,10 +84,10 @@ describe('before anything is captured', () => {
     const error = await refusal(hurried(database));
     expect(error.code).toBe('SOURCE_IDENTITY');
     expect(error.place).toBe(
-      '"public"."bare", "public"."late", "public"."narrow", "public"."silent"',
+      '"public"."bare", "public"."computed", "public"."late", "public"."narrow", "public"."silent"',
     );
     await mend(database, error);
-    expect((await plan(hurried(database))).length).toBe(4);
+    expect((await plan(hurried(database))).length).toBe(5);
   });
 
   test('each privilege that is missing is asked for with the SQL that grants it', async () => {

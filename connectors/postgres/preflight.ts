@@ -34,7 +34,7 @@ export async function preflight(
   }
   const tables = await capturedTables(connection, options);
   checkReadable(tables, found);
-  checkIdentities(tables);
+  checkIdentities(tables, found);
   const publication = await planPublication(connection, {
     name: options.publication,
     tables,
@@ -87,8 +87,8 @@ function checkReadable(tables: readonly CataloguedTable[], server: Server): void
  * Once a table is published, the server refuses the application's updates and deletes of a table whose
  * rows it cannot name: a fault that we would bring into a sound database.
  */
-function checkIdentities(tables: readonly CataloguedTable[]): void {
-  const problems = tables.flatMap((one) => identityProblem(one) ?? []);
+function checkIdentities(tables: readonly CataloguedTable[], { major }: Server): void {
+  const problems = tables.flatMap((one) => identityProblem(one, major) ?? []);
   if (problems.length === 0) return;
   throw new MillraceError('SOURCE_IDENTITY', problems.map(({ why }) => why).join(' '), {
     place: problems.map(({ table }) => table).join(', '),
@@ -98,6 +98,7 @@ function checkIdentities(tables: readonly CataloguedTable[]): void {
 
 function identityProblem(
   one: CataloguedTable,
+  major: number,
 ): { readonly table: string; readonly why: string; readonly sql: string } | null {
   const { table, identityIndex } = one;
   const name = quoteTable(table);
@@ -113,7 +114,13 @@ function identityProblem(
   }
   switch (table.identity) {
     case 'full':
-      return null;
+      // From 18 on the whole row includes what is computed, and that is not published.
+      if (major < 18 || one.generated.length === 0) return null;
+      return {
+        table: name,
+        why: `${name} has REPLICA IDENTITY FULL and generated columns: once it is published, its updates and deletes would fail in your application.`,
+        sql: keyUsable ? mend : `Give ${name} a primary key, or leave it out.`,
+      };
     case 'default':
       if (keyUsable) return null;
       return {

@@ -114,7 +114,7 @@ http: { port: 0 }
   /** The same of a pipeline that has ended by itself. */
   async judge(): Promise<LedgerVerdict> {
     const tables = await compareTables({
-      url: this.database.url,
+      source: { url: this.database.url },
       file: this.sinkFile,
       tables: ledgerTables,
       signal: new AbortController().signal,

@@ -114,7 +114,7 @@ partitions: ${partitions}
     this.#stop.abort();
     await this.#running;
     const [found] = await compareTables({
-      url: this.#database.url,
+      source: { url: this.#database.url },
       file: this.#sinkFile,
       tables: [TABLE],
       signal: new AbortController().signal,
