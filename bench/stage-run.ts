@@ -6,7 +6,8 @@ import { inert } from '../runtime/failpoints.ts';
 import { Positions } from '../runtime/positions.ts';
 import { SinkTables } from '../runtime/sink-tables.ts';
 import { SourceView } from '../runtime/source-view.ts';
-import { StageMeter, type StageKind } from '../runtime/stage-meter.ts';
+import { StageMeter } from '../runtime/stage-meter.ts';
+import type { StageKind } from '../runtime/stage.ts';
 import {
   processorLife,
   sinkLife,

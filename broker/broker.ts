@@ -1,12 +1,12 @@
+import type { Offset } from './offset.ts';
 import type { RecordWriter, Segment } from './records.ts';
+
+export type { Offset };
 
 declare const brand: unique symbol;
 
 /** Name of a topic. Made by {@link topicName} only. */
 export type TopicName = string & { readonly [brand]: 'TopicName' };
-
-/** Place of a record in its partition; the first is 0. Never reused, gaps are allowed. */
-export type Offset = number & { readonly [brand]: 'Offset' };
 
 /** Kafka's rule: 1 to 249 of `a-z A-Z 0-9 . _ -`. Other characters become `_`, as Debezium does. */
 export function topicName(...parts: readonly string[]): TopicName {

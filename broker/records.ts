@@ -1,6 +1,6 @@
 import { ByteWriter } from '../schemas/byte-writer.ts';
-import type { Offset } from './broker.ts';
 import { isHeaderName } from './header-name.ts';
+import type { Offset } from './offset.ts';
 
 /**
  * Records of one partition, packed one after another in one buffer: what is published, stored,

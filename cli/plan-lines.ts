@@ -1,6 +1,6 @@
 import type { Config } from '../config.ts';
 import { span } from './figures.ts';
-import type { Plan } from './plan.ts';
+import type { Plan } from './pipeline-plan.ts';
 import { table } from './table.ts';
 import { type CliContext, shortPath } from './terminal.ts';
 

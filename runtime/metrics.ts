@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { StageKind } from './stage-meter.ts';
+import type { StageKind } from './stage.ts';
 import type { Status } from './status.ts';
 
 /**

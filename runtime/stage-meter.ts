@@ -1,20 +1,10 @@
 import type { RecordBatch } from '../broker/broker.ts';
 import { RecordCursor } from '../broker/records.ts';
 import type { ChangeBatch } from '../connectors/connector.ts';
-import { type ErrorCode, MillraceError } from '../errors.ts';
+import { MillraceError } from '../errors.ts';
 import type { StageInstruments } from './metrics.ts';
 import { Rate } from './rate.ts';
-
-export type StageKind = 'source' | 'processor' | 'sink';
-
-/** `retrying` waits before it opens again; `failed` has ended and takes the pipeline with it. */
-export type StageState = 'starting' | 'running' | 'retrying' | 'stopped' | 'failed';
-
-export interface StageError {
-  readonly code: ErrorCode | 'UNEXPECTED';
-  readonly message: string;
-  readonly at: number;
-}
+import type { StageError, StageKind, StageState } from './stage.ts';
 
 /** Told of changes that have passed this stage, by the commit time of the newest. */
 export interface Passing {

@@ -3,7 +3,7 @@ import type { CopyProgress, Position, SourceHealth } from '../connectors/connect
 import type { ParkedTable } from '../sinks/sink.ts';
 import type { SnapshotProgress } from './components.ts';
 import type { HopLag } from './lag.ts';
-import type { StageError, StageKind, StageState } from './stage-meter.ts';
+import type { StageError, StageKind, StageState } from './stage.ts';
 import type { StagePlan, Topology } from './topology.ts';
 
 /** What a pipeline says of itself: the answer of `/status` and what `millrace status` shows. */

@@ -8,7 +8,7 @@ import type { Config, SinkConfig } from '../config.ts';
 import { MillraceError } from '../errors.ts';
 import { positionsTopic } from './positions.ts';
 import { besideTables } from './source-topics.ts';
-import type { StageKind } from './stage-meter.ts';
+import type { StageKind } from './stage.ts';
 
 /** The topics of a table. All three have the same number of partitions. */
 export interface TableTopics {

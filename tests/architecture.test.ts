@@ -84,6 +84,10 @@ describe('imports', () => {
     },
   );
 
+  test('no files import each other in a circle, not even their types', () => {
+    expect(circles(files)).toEqual([]);
+  });
+
   test('only main.ts, the bin before it, benchmarks and tests with their configuration touch process', () => {
     const touching = production.filter(
       (file) =>
@@ -102,6 +106,33 @@ describe('imports', () => {
     expect(named).toEqual([]);
   });
 });
+
+/** Groups of files of which each can be reached from each other (Tarjan's algorithm). */
+function circles(of: readonly string[]): string[][] {
+  const found: string[][] = [];
+  const places = new Map<string, number>();
+  const lowest = new Map<string, number>();
+  const path: string[] = [];
+  const visit = (file: string): number => {
+    const place = places.size;
+    places.set(file, place);
+    lowest.set(file, place);
+    path.push(file);
+    for (const next of importsOf(file).filter((each) => text.has(each))) {
+      const known = places.get(next);
+      const reached =
+        known === undefined ? visit(next) : path.includes(next) ? known : Number.POSITIVE_INFINITY;
+      lowest.set(file, Math.min(lowest.get(file) ?? place, reached));
+    }
+    if (lowest.get(file) === place) {
+      const group = path.splice(path.indexOf(file));
+      if (group.length > 1) found.push(group.toSorted());
+    }
+    return lowest.get(file) ?? place;
+  };
+  for (const file of of) if (!places.has(file)) visit(file);
+  return found;
+}
 
 function stripComments(code: string): string {
   return code.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');

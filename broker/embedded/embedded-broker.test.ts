@@ -93,7 +93,7 @@ test('when the disk does not confirm, a publish is not seen, and nothing builds 
   const path = await temporaryFolder();
   const database = openDatabase(path, true);
   const durability = await Durability.open(database, path, true);
-  const parts = { database, durability, log: silent, now: Date.now, options: { path } };
+  const parts = { database, durability, log: silent, now: Date.now, options: {} };
   await using broker = new EmbeddedBroker(parts);
   const topic = freshTopic();
   await broker.createTopics([settings(topic)]);

@@ -19,7 +19,6 @@ import { RecordCursor } from '../records.ts';
 import { Catalogue } from './catalogue.ts';
 import { transaction } from './database.ts';
 import type { Durability } from './durability.ts';
-import type { EmbeddedOptions } from './embedded.ts';
 import { Maintenance } from './maintenance.ts';
 import { requireInRange } from './partition-log.ts';
 import { PartitionReader } from './partition-reader.ts';
@@ -37,7 +36,10 @@ export interface EmbeddedBrokerParts {
   readonly durability: Durability;
   readonly log: Log;
   readonly now: () => number;
-  readonly options: EmbeddedOptions;
+  readonly options: {
+    readonly recordBytesMax?: number;
+    readonly compactionKeysMax?: number;
+  };
 }
 
 /** The port `Broker` over one SQLite file. Promises and errors are the port's. */

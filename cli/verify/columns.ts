@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
-import { rulesOf, type ColumnRule, type RuleBook } from '../../connectors/postgres/column-rules.ts';
+import { rulesOf, type RuleBook } from '../../connectors/postgres/column-rules.ts';
+import type { ColumnRule } from '../../connectors/postgres/table.ts';
 import { DEFAULT_MODES, type TypeModes } from '../../connectors/postgres/types/modes.ts';
 import { canonicalOf, type Canonical } from './canonical.ts';
 

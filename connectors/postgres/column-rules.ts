@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { MillraceError } from '../../errors.ts';
 import type { ByteWriter } from '../../schemas/byte-writer.ts';
-import type { PgColumn, PgTable } from './table.ts';
+import type { ColumnRule, PgColumn, PgTable } from './table.ts';
 import type { Cell, TypeCodec } from './types/type-codec.ts';
 
 /** What is done to columns of a table before they reach a topic, by column name. */
@@ -15,12 +15,6 @@ export interface ColumnRules {
   /** Cut after so many characters. */
   readonly truncate?: Readonly<Record<string, number>> | undefined;
 }
-
-export type ColumnRule =
-  | { readonly kind: 'exclude' }
-  | { readonly kind: 'mask' }
-  | { readonly kind: 'hash'; readonly key: string }
-  | { readonly kind: 'truncate'; readonly characters: number };
 
 export interface RuleBook {
   /** By `schema.table`. */

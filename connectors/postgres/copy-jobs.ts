@@ -1,19 +1,6 @@
 import { MillraceError } from '../../errors.ts';
 import type { CopyProgress, CopyRequest } from '../connector.ts';
-import type { CopiesState } from './wal-position.ts';
-
-/** A table that is copied beside the stream, as its progress is kept in the position. */
-export interface CopyJob {
-  /** `schema.table`. */
-  readonly table: string;
-  readonly where: string | null;
-  /** Key columns, as text, of the last row whose range is published; null before the first. */
-  readonly after: readonly string[] | null;
-  readonly rows: number;
-  readonly paused: boolean;
-  /** Why it stopped; it goes on from there when it is resumed. */
-  readonly failure: string | null;
-}
+import type { CopiesState, CopyJob } from './wal-position.ts';
 
 /** What ended, kept for `status` until the connector is closed. */
 const ENDED_KEPT = 100;

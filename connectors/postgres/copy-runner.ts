@@ -9,14 +9,14 @@ import { Connection } from './connection.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import { CopyDecoder } from './copy-binary.ts';
 import { passed, passedWithin, setFence, type CopyFence } from './copy-fence.ts';
-import type { CopyJob, CopyJobs } from './copy-jobs.ts';
+import type { CopyJobs } from './copy-jobs.ts';
 import { copyOut } from './copy-out.ts';
 import { Doorbell } from './doorbell.ts';
 import type { ResolvedOptions } from './options.ts';
 import { tellTables } from './schema-changes.ts';
 import { copyRange, keyRanges, snapshotUnits, type SnapshotUnit } from './snapshot-ranges.ts';
 import { openTableEncoder } from './table-encoder.ts';
-import { formatPosition, type WalPosition } from './wal-position.ts';
+import { formatPosition, type CopyJob, type WalPosition } from './wal-position.ts';
 
 /** A range stalls the stream while it is read, so it is small. */
 const RANGE_ROWS_MAX = 20_000;

@@ -1,5 +1,3 @@
-import type { ColumnRule } from './column-rules.ts';
-
 /** A type as the catalogue has it, resolved as far as encoding needs. */
 export interface PgType {
   readonly oid: number;
@@ -20,6 +18,13 @@ export interface PgType {
   /** For a composite type, the types of its columns. */
   readonly fields?: readonly PgType[];
 }
+
+/** What is done to the values of a column before they are written. */
+export type ColumnRule =
+  | { readonly kind: 'exclude' }
+  | { readonly kind: 'mask' }
+  | { readonly kind: 'hash'; readonly key: string }
+  | { readonly kind: 'truncate'; readonly characters: number };
 
 export interface PgColumn {
   readonly name: string;

@@ -1,6 +1,5 @@
 import { MillraceError } from '../../errors.ts';
 import { position, type Position } from '../connector.ts';
-import type { CopyJob } from './copy-jobs.ts';
 
 /**
  * A position of this connector:
@@ -24,6 +23,19 @@ export interface WalPosition {
   readonly snapshot: SnapshotState | null;
   /** Present while tables are copied beside the stream. */
   readonly copies?: CopiesState | null;
+}
+
+/** A table that is copied beside the stream, as its progress is kept in the position. */
+export interface CopyJob {
+  /** `schema.table`. */
+  readonly table: string;
+  readonly where: string | null;
+  /** Key columns, as text, of the last row whose range is published; null before the first. */
+  readonly after: readonly string[] | null;
+  readonly rows: number;
+  readonly paused: boolean;
+  /** Why it stopped; it goes on from there when it is resumed. */
+  readonly failure: string | null;
 }
 
 /** Tables that are copied beside the stream. Key values travel in it: it is never logged. */

@@ -3,7 +3,8 @@ import type { EnvelopeColumn } from '../../schemas/envelope-reader.ts';
 import type { Column } from '../dialect.ts';
 import type { ExactTexts } from '../changes.ts';
 import { writeExact } from './exact.ts';
-import { compileColumn, endsEarly, type ReadValue } from './value.ts';
+import type { ReadValue } from './read-value.ts';
+import { compileColumn, endsEarly } from './value.ts';
 import type { ColumnVector } from './vector.ts';
 
 /** How row images of one schema get into the vectors of a stage. */

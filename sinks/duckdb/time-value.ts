@@ -1,6 +1,6 @@
 import { INFINITE } from './instant.ts';
 import { outside } from './outside.ts';
-import type { ReadValue } from './value.ts';
+import type { ReadValue } from './read-value.ts';
 import type { FixedVector } from './vector.ts';
 import { readWords, wordsBigint, wordsNumber, writeBigWords, writeWords } from './words.ts';
 

@@ -1,6 +1,5 @@
 import { MillraceError } from '../../errors.ts';
 import { isUnion, type AvroSchema } from '../../schemas/avro.ts';
-import type { ByteReader } from '../../schemas/byte-reader.ts';
 import type { EnvelopeColumn } from '../../schemas/envelope-reader.ts';
 import { nonNull, type SemanticType } from '../../schemas/semantic.ts';
 import { bigintOf, decimalInto, decimalPut, decimalText } from './decimal.ts';
@@ -9,14 +8,12 @@ import { bitsBlob, bitsText } from './bits.ts';
 import { intervalFromIso, writeInterval } from './interval.ts';
 import { jsonText } from './json-text.ts';
 import { outside } from './outside.ts';
+import type { ReadValue } from './read-value.ts';
 import { microsInto, millisInto, timeInto } from './time-value.ts';
 import { zonedTimeInto } from './zoned-time.ts';
 import { uuidInto } from './uuid.ts';
 import { FixedVector, ListVector, SliceVector, type ColumnVector } from './vector.ts';
 import { readWords, wordsBigint, writeBigWords, writeWords } from './words.ts';
-
-/** Reads one value at the reader's position into a row of a vector. */
-export type ReadValue = (reader: ByteReader, row: number) => void;
 
 /** A topic's column and where its values go: `sqlType` may be wider than the column's own type. */
 export interface ValueTarget {

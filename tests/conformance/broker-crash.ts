@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, vi } from 'vitest';
 import type { Broker, TopicName } from '../../broker/broker.ts';
-import type { BrokerTest } from './broker.ts';
+import type { BrokerTest } from './broker-under-test.ts';
 import { readAll, settings } from './broker-under-test.ts';
 import { crashTopics, sizeOf } from './broker-writer.ts';
 

@@ -1,6 +1,6 @@
 import { expect, vi } from 'vitest';
 import { offset } from '../../broker/broker.ts';
-import type { BrokerTest } from './broker.ts';
+import type { BrokerTest } from './broker-under-test.ts';
 import { numbers, numbered } from './broker-topics.ts';
 import { consumedOf, member, readAll, record, seenOf, to, values } from './broker-under-test.ts';
 

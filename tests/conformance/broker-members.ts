@@ -1,6 +1,6 @@
 import { expect, vi } from 'vitest';
 import { offset, type Broker, type TopicName } from '../../broker/broker.ts';
-import type { BrokerTest } from './broker.ts';
+import type { BrokerTest } from './broker-under-test.ts';
 import { numbers, numbered, spread, publishToAll } from './broker-topics.ts';
 import {
   consumedOf,

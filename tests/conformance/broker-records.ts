@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { offset, type Broker, type TopicName } from '../../broker/broker.ts';
 import { RecordCursor } from '../../broker/records.ts';
-import type { BrokerTest } from './broker.ts';
+import type { BrokerTest } from './broker-under-test.ts';
 import {
   freshTopic,
   member,

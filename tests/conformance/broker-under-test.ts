@@ -197,3 +197,10 @@ export function consumedOf(batches: readonly RecordBatch[]): Consumed[] {
   }
   return [...last.values()];
 }
+
+/** Runs a test with a broker of its own; skips it loudly where the implementation cannot do it. */
+export type BrokerTest = (
+  name: string,
+  run: (under: BrokerUnderTest) => Promise<void>,
+  needs?: BrokerAbility,
+) => void;

@@ -14,17 +14,9 @@ import {
   settings,
   to,
   values,
-  type BrokerAbility,
   type BrokerFactory,
-  type BrokerUnderTest,
+  type BrokerTest,
 } from './broker-under-test.ts';
-
-/** Runs a test with a broker of its own; skips it loudly where the implementation cannot do it. */
-export type BrokerTest = (
-  name: string,
-  run: (under: BrokerUnderTest) => Promise<void>,
-  needs?: BrokerAbility,
-) => void;
 
 /** What the port `Broker` promises. Every implementation runs it. */
 export function brokerConformance(name: string, factory: BrokerFactory): void {
