@@ -14,7 +14,8 @@ import type {
 } from './runtime/components.ts';
 import type { TableShape } from './schemas/envelope.ts';
 import type { SchemaRegistry } from './schemas/registry.ts';
-import type { TableOptions } from './sinks/target.ts';
+import type { PendingChange } from './sinks/evolution.ts';
+import type { TableOptions, TargetOptions } from './sinks/target.ts';
 
 /** What components are made with, besides their part of the configuration. */
 interface Workshop {
@@ -93,18 +94,32 @@ const readers = {
   },
 } satisfies Record<SinkConfig['kind'], unknown>;
 
-/** What a sink that nobody has open would have to change; null where it has no such table yet. */
+/** What a sink that nobody has open would have to change, by table; null where it has none yet. */
 const planners = {
-  duckdb: async (sink: SinkConfig, prefix: string, shape: TableShape) => {
-    if (!existsSync(sink.path)) return null;
+  duckdb: async (
+    sink: SinkConfig,
+    prefix: string,
+    shapes: readonly TableShape[],
+  ): Promise<(PendingChange | null)[]> => {
+    if (!existsSync(sink.path)) return shapes.map(() => null);
     const { openDuckdbReadOnly } = await import('./sinks/duckdb/sink.ts');
     await using reader = await openDuckdbReadOnly(sink.path);
-    return await reader.pending({ ...sink, tables: tableOptions(sink), prefix }, shape);
+    const found: (PendingChange | null)[] = [];
+    for (const shape of shapes) {
+      found.push(await reader.pending(targetOptions(sink, prefix), shape));
+    }
+    return found;
   },
 } satisfies Record<SinkConfig['kind'], unknown>;
 
+/** Where a sink puts its tables, and what may happen to them. */
+export function targetOptions(sink: SinkConfig, prefix: string): TargetOptions {
+  const { mode, delete: deletes, evolution, allow } = sink;
+  return { prefix, tables: tableOptions(sink), mode, delete: deletes, evolution, allow };
+}
+
 /** What is said of single tables, as sinks take it. */
-export function tableOptions(sink: SinkConfig): Readonly<Record<string, TableOptions>> {
+function tableOptions(sink: SinkConfig): Readonly<Record<string, TableOptions>> {
   return Object.fromEntries(
     Object.entries(sink.tables).map(([table, options]) => [table, defined(options)]),
   );
@@ -120,7 +135,7 @@ type SinkWiring = Workshop & { readonly registry: SchemaRegistry };
 /** The parts of a configured pipeline, and its sinks as files to read from. */
 export type ConfiguredComponents = Components & {
   query(sink: SinkConfig, sql: string, options: QueryOptions): Promise<QueryResult>;
-  pending(sink: SinkConfig, shape: TableShape): ReturnType<(typeof planners)[SinkConfig['kind']]>;
+  pending(sink: SinkConfig, shapes: readonly TableShape[]): Promise<(PendingChange | null)[]>;
 };
 
 export function componentsOf(
@@ -136,7 +151,7 @@ export function componentsOf(
     openProcessor: (registry) => openCompact(workshop, registry),
     openSink: (sink, registry) => sinks[sink.kind](sink, { ...workshop, registry }),
     query: (sink, sql, options) => readers[sink.kind](sink, sql, options),
-    pending: (sink, shape) => planners[sink.kind](sink, config.pipeline, shape),
+    pending: (sink, shapes) => planners[sink.kind](sink, config.pipeline, shapes),
   };
 }
 

@@ -154,6 +154,12 @@ export const codes = {
     exit: 3,
     directive: 'stop',
   },
+  SOURCE_NOT_READY: {
+    meaning: 'Several things keep the source from being captured.',
+    remedy: 'Mend each of them as shown with it; nothing was created.',
+    exit: 3,
+    directive: 'stop',
+  },
   SOURCE_TABLE_UNKNOWN: {
     meaning: 'A configured table does not exist.',
     remedy: 'Correct `source.tables`; the tables that exist are listed.',

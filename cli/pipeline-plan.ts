@@ -1,14 +1,17 @@
 import { existsSync } from 'node:fs';
 import { topicName, type TopicSettings } from '../broker/broker.ts';
-import { componentsOf, type ConfiguredComponents, tableOptions } from '../components.ts';
-import type { Config } from '../config.ts';
+import { componentsOf, type ConfiguredComponents, targetOptions } from '../components.ts';
+import type { Config, SinkConfig } from '../config.ts';
 import type { CapturedTable } from '../connectors/connector.ts';
 import { findRunning, type Remote } from '../console/client.ts';
+import { MillraceError } from '../errors.ts';
 import { silent } from '../log.ts';
 import { positionsTopic } from '../runtime/positions.ts';
+import { lookAtSource } from '../runtime/source-look.ts';
 import { type StagePlan, topologyOf } from '../runtime/topology.ts';
-import type { SchemaRegistry } from '../schemas/registry.ts';
-import { targetName, Targets } from '../sinks/target.ts';
+import type { TableShape } from '../schemas/envelope.ts';
+import type { PendingChange } from '../sinks/evolution.ts';
+import { targetName, type TargetOptions, Targets } from '../sinks/target.ts';
 import type { CliContext } from './terminal.ts';
 
 export interface Plan {
@@ -25,56 +28,53 @@ export interface TablePlan {
   readonly table: string;
   readonly key: readonly string[];
   readonly columns: number;
-  readonly sinks: readonly {
-    readonly sink: string;
-    readonly mode: 'merge' | 'append';
-    /** Null where deletes are rows of their own. */
-    readonly delete: 'hard' | 'soft' | null;
-    readonly target: string;
-    /** Null if the sink has no such table yet, or if the pipeline runs: then it follows by itself. */
-    readonly pending: Awaited<ReturnType<ConfiguredComponents['pending']>>;
-  }[];
+  readonly sinks: readonly SinkPlan[];
   readonly notes: readonly string[];
 }
 
+export interface SinkPlan {
+  readonly sink: string;
+  readonly mode: 'merge' | 'append';
+  /** Null where deletes are rows of their own. */
+  readonly delete: 'hard' | 'soft' | null;
+  readonly target: string;
+  /** Null if the sink has no such table yet, or if it is not open in the process that runs it. */
+  readonly pending: PendingChange | null;
+}
+
 /**
- * Asks the source and looks at the broker; where the pipeline runs it holds both, so it is asked.
- * Throws what the source throws: `SOURCE_…`.
+ * Asks the source, the broker and the sinks what `run` would find; where the pipeline runs, the process
+ * that runs it answers for broker and sinks. Throws what the source throws: `SOURCE_…`.
  */
 export async function planOf(config: Config, context: CliContext): Promise<Plan> {
-  const running = await findRunning(config.broker.path, config.pipeline, context.signal);
-  const captured = (await running?.tables()) ?? [];
-  const tables = captured.length > 0 ? captured : await askSource(config, context);
+  const { signal } = context;
+  const running = await findRunning(config.broker.path, config.pipeline, signal);
+  const components = componentsOf(config, context, silent);
+  const tables = (await lookAtSource(components, { signal, beside: running !== null })) ?? [];
   const topology = topologyOf(
     config,
     tables.map(({ table }) => table),
   );
-  const components = componentsOf(config, context, silent);
   const existing = await existingTopics(config, running, context);
+  const sinks = await Promise.all(
+    config.sinks.map((sink) => sinkPlans({ config, sink, tables }, { running, components })),
+  );
   return {
     pipeline: config.pipeline,
     stages: topology.stages,
-    tables: await Promise.all(
-      tables.map((table) => tablePlan(config, table, running === null ? components : null)),
-    ),
+    tables: tables.map(({ table, shape, notes }, at) => ({
+      table,
+      key: shape.key,
+      columns: shape.columns.length,
+      sinks: sinks.flatMap((plans) => plans[at] ?? []),
+      notes,
+    })),
     topics: topology.topics.map((topic) => ({
       ...topic,
       state: stateOf(topic, existing.get(topic.topic)),
     })),
   };
 }
-
-async function askSource(config: Config, context: CliContext): Promise<readonly CapturedTable[]> {
-  const components = componentsOf(config, context, silent);
-  await using connector = await components.openConnector(registersNothing);
-  return await connector.plan(context.signal);
-}
-
-const registersNothing: SchemaRegistry = {
-  register: (subject) => Promise.reject(new Error(`a plan registers nothing: ${subject}`)),
-  byId: (id) => Promise.reject(new Error(`a plan reads no schemas: ${id}`)),
-  [Symbol.asyncDispose]: () => Promise.resolve(),
-};
 
 /** Partitions by topic. */
 async function existingTopics(
@@ -105,27 +105,49 @@ function stateOf(topic: TopicSettings, partitions: number | undefined): TopicSta
   return partitions === topic.partitions ? 'exists' : 'mismatch';
 }
 
-async function tablePlan(
-  config: Config,
-  { table, shape, notes }: CapturedTable,
-  components: ConfiguredComponents | null,
-): Promise<TablePlan> {
-  const keyless = shape.key.length === 0;
-  const changes = topicName(shape.topic, 'changes');
-  const sinks = await Promise.all(
-    config.sinks.map(async (sink) => {
-      const tables = tableOptions(sink);
-      const { pipeline: prefix } = config;
-      const target = new Targets({ ...sink, tables, prefix }).of(changes);
-      const mode = keyless ? 'append' : target.mode;
-      return {
-        sink: sink.name,
-        mode,
-        delete: mode === 'append' ? null : target.deletes,
-        target: targetName(target),
-        pending: components === null ? null : await components.pending(sink, shape),
-      };
-    }),
-  );
-  return { table, key: shape.key, columns: shape.columns.length, sinks, notes };
+/** What becomes of each table in a sink. */
+async function sinkPlans(
+  of: {
+    readonly config: Config;
+    readonly sink: SinkConfig;
+    readonly tables: readonly CapturedTable[];
+  },
+  by: { readonly running: Remote | null; readonly components: ConfiguredComponents },
+): Promise<readonly SinkPlan[]> {
+  const { config, sink, tables } = of;
+  const options = targetOptions(sink, config.pipeline);
+  const targets = new Targets(options);
+  const shapes = tables.map(({ shape }) => shape);
+  const pending =
+    by.running === null
+      ? await by.components.pending(sink, shapes)
+      : await pendingIn(by.running, { sink: sink.name, options }, shapes);
+  return shapes.map((shape, at) => {
+    const target = targets.of(topicName(shape.topic, 'changes'));
+    const mode = shape.key.length === 0 ? 'append' : target.mode;
+    return {
+      sink: sink.name,
+      mode,
+      delete: mode === 'append' ? null : target.deletes,
+      target: targetName(target),
+      pending: pending[at] ?? null,
+    };
+  });
+}
+
+/** By the process that has the sink open; nothing of a sink that is new in the configuration. */
+async function pendingIn(
+  running: Remote,
+  of: { readonly sink: string; readonly options: TargetOptions },
+  shapes: readonly TableShape[],
+): Promise<(PendingChange | null)[]> {
+  const found: (PendingChange | null)[] = [];
+  for (const shape of shapes) {
+    const pending = await running.pending({ ...of, shape }).catch((error: unknown) => {
+      if (error instanceof MillraceError && error.code === 'NOT_RUNNING') return null;
+      throw error;
+    });
+    found.push(pending);
+  }
+  return found;
 }

@@ -27,6 +27,9 @@ export function plainError(error: unknown): Record<string, unknown> {
     ...(expected === undefined ? {} : { expected }),
     remedy,
     ...(code === 'CONFIG_INVALID' && Array.isArray(cause) ? { mistakes: cause } : {}),
+    ...(code === 'SOURCE_NOT_READY' && Array.isArray(cause)
+      ? { problems: cause.map(plainError) }
+      : {}),
   };
 }
 

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { poll, Shell, stopped } from '../tests/support/shell.ts';
 
@@ -94,6 +95,53 @@ describe('a pipeline', () => {
     expect((await fetch(`${url}/query`)).status).toBe(405);
     expect((await fetch(`${url}/`)).status).toBe(404);
     expect(await running.stop()).toEqual(stopped);
+  });
+
+  test('leaves no trace where the source cannot be captured, and says all that is missing', async () => {
+    shell.configured();
+    await shell.database.query(`ALTER TABLE customers REPLICA IDENTITY NOTHING;
+      ALTER TABLE "order lines" RENAME TO lines`);
+    const before = readdirSync(shell.folder);
+    const refused = await shell.spawned('run', '--json');
+    expect(refused).toMatchObject({ code: 3, err: '' });
+    expect(JSON.parse(refused.out)).toMatchObject({
+      error: {
+        code: 'SOURCE_NOT_READY',
+        problems: [
+          { code: 'SOURCE_TABLE_UNKNOWN' },
+          {
+            code: 'SOURCE_IDENTITY',
+            remedy: 'ALTER TABLE "public"."customers" REPLICA IDENTITY DEFAULT;',
+          },
+        ],
+      },
+    });
+    expect(readdirSync(shell.folder)).toEqual(before);
+    const validated = await shell.millrace('validate');
+    expect(validated).toMatchObject({ code: 3, out: '' });
+    expect(validated.err).toContain(
+      '1. SOURCE_TABLE_UNKNOWN: No table is called public.order lines.',
+    );
+    expect(await shell.millrace('validate', '--offline')).toMatchObject({ code: 0 });
+  });
+
+  test('waits for a source that is away, unless it has never seen it', async () => {
+    shell.configured();
+    const away = { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' };
+    const never = shell.run(away);
+    expect(await never.ended).toEqual({ code: 3, signal: null });
+    expect(never.out).toContain('SOURCE_UNREACHABLE');
+    const first = shell.run();
+    await expect
+      .poll(() => shell.rowsSoon('SELECT count(*)::INT FROM public.customers'), poll)
+      .toEqual([[500]]);
+    expect(await first.stop()).toEqual(stopped);
+    const second = shell.run(away);
+    await second.url;
+    await expect
+      .poll(async () => (await second.get('/readyz')).body, poll)
+      .toContain('SOURCE_UNREACHABLE');
+    expect(await second.stop()).toMatchObject({ code: 0, signal: null });
   });
 
   test('says which environment variable names no failpoint', async () => {

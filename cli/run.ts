@@ -6,6 +6,7 @@ import { MillraceError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { armed, type Reach } from '../runtime/failpoints.ts';
 import { isAbort } from '../runtime/retry.ts';
+import { hasRun } from './has-run.ts';
 import { loadConfig } from './load-config.ts';
 import { ProgressDisplay } from './progress.ts';
 import { type CliContext, shortPath } from './terminal.ts';
@@ -42,6 +43,8 @@ async function run(config: Config, options: RunOptions, context: CliContext): Pr
     pid,
     signal,
     startOver: options.resnapshot === true,
+    // After its first start it waits for a source that is away.
+    patient: hasRun(config),
     reach: failpoint(context),
   });
   await using server = await Console.open(pipeline, config.http);

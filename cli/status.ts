@@ -1,14 +1,13 @@
-import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { componentsOf } from '../components.ts';
 import type { Config } from '../config.ts';
 import { findRunning } from '../console/client.ts';
-import { MillraceError } from '../errors.ts';
 import { silent } from '../log.ts';
 import { Positions } from '../runtime/positions.ts';
 import { type Status, stoppedStatus } from '../runtime/status.ts';
 import { tablesOnTopics, topologyOf } from '../runtime/topology.ts';
+import { requireHasRun } from './has-run.ts';
 import { loadConfig } from './load-config.ts';
 import { parkedTables } from './tables.ts';
 import { statusLines } from './status-lines.ts';
@@ -46,11 +45,7 @@ export function statusCommand(context: CliContext): Command {
 export async function statusOf(config: Config, context: CliContext): Promise<Status> {
   const running = await findRunning(config.broker.path, config.pipeline, context.signal);
   if (running !== null) return running.status();
-  if (!existsSync(config.broker.path)) {
-    throw new MillraceError('NOT_RUNNING', `${config.pipeline} has not run yet`, {
-      place: config.broker.path,
-    });
-  }
+  requireHasRun(config);
   await using opened = await componentsOf(config, context, silent).openBroker();
   const { broker } = opened;
   const state = await broker.describe();

@@ -64,6 +64,17 @@ test('a change that the policy refuses is planned, parks one table, and is resol
   await expect.poll(() => shell.rowsSoon(gold), poll).toEqual([[500, 10]]);
   expect(await shell.json('status')).toMatchObject({ running: true, parked: [] });
 
+  // Also while it runs, a plan shows what the source has become and nobody has seen yet.
+  await shell.database.query('ALTER TABLE customers ADD COLUMN points int');
+  expect((await shell.millrace('plan')).out).toContain(
+    'duckdb public.customers: add column points INTEGER',
+  );
+  configureSink('evolution: freeze');
+  expect((await shell.millrace('plan')).out).toContain(
+    'duckdb public.customers: refused with SINK_CHANGE_REFUSED',
+  );
+  configureSink('evolution: evolve');
+
   const rebuilt = await shell.millrace('tables', 'rebuild', 'public.customers');
   expect(rebuilt).toMatchObject({ code: 0, err: '' });
   await expect.poll(() => shell.rowsSoon(gold), poll).toEqual([[500, 10]]);

@@ -16,6 +16,7 @@ import {
   topologyOf,
 } from '../runtime/topology.ts';
 import { count, span } from './figures.ts';
+import { requireHasRun } from './has-run.ts';
 import { loadConfig } from './load-config.ts';
 import { table } from './table.ts';
 import type { CliContext } from './terminal.ts';
@@ -118,13 +119,6 @@ async function obey(config: Config, order: Order, context: CliContext): Promise<
     const work = action === 'resume' ? resumeTable(changes) : rebuildTable(changes, group);
     await work(open, opened.broker);
   }
-}
-
-function requireHasRun(config: Config): void {
-  if (existsSync(config.broker.path)) return;
-  throw new MillraceError('NOT_RUNNING', `${config.pipeline} has not run yet`, {
-    place: config.broker.path,
-  });
 }
 
 function listLines(tables: readonly string[], parked: readonly ParkedStatus[]): string[] {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { topicName } from '../broker/broker.ts';
-import { defined, tableOptions } from '../components.ts';
+import { defined, targetOptions } from '../components.ts';
 import type { Config, SinkConfig } from '../config.ts';
 import { connectionSettings } from '../connectors/postgres/connection-settings.ts';
 import { Connection } from '../connectors/postgres/connection.ts';
@@ -105,7 +105,7 @@ async function compare(
   }
   const source = defined(config.source);
   const { pipeline: prefix } = config;
-  const targets = new Targets({ ...sink, tables: tableOptions(sink), prefix });
+  const targets = new Targets(targetOptions(sink, prefix));
   const targetOf = (table: string): TableName => {
     const { schema, table: name } = targets.of(topicName(prefix, table, 'changes'));
     return { schema, name };

@@ -76,9 +76,10 @@ export interface CopyRequest {
 export interface Connector extends AsyncDisposable {
   /**
    * Looks at the source, checks what capturing needs, and says what it will capture. Creates nothing.
-   * Throws `SOURCE_…` with the SQL that mends it.
+   * Throws `SOURCE_…` with what mends it, all problems at once. `beside`: the pipeline runs in another
+   * process, which holds what only one may hold.
    */
-  plan(signal: AbortSignal): Promise<readonly CapturedTable[]>;
+  plan(signal: AbortSignal, how?: { readonly beside: boolean }): Promise<readonly CapturedTable[]>;
 
   /**
    * All changes after a position, for ever; null begins with a consistent snapshot. Asking for the

@@ -1,15 +1,16 @@
-import type { CapturedTable, CopyRequest } from '../connectors/connector.ts';
+import type { CopyRequest } from '../connectors/connector.ts';
 import { codes, type ErrorCode, MillraceError } from '../errors.ts';
 import type { QueryResult } from '../runtime/components.ts';
 import type { Status } from '../runtime/status.ts';
+import type { TableShape } from '../schemas/envelope.ts';
+import type { PendingChange } from '../sinks/evolution.ts';
+import type { TargetOptions } from '../sinks/target.ts';
 import { readRunFile, type RunFile } from './run-file.ts';
 
 /** A pipeline that runs in another process on this machine. */
 export interface Remote {
   readonly url: string;
   status(): Promise<Status>;
-  /** As the source has them; empty until it has answered. */
-  tables(): Promise<readonly CapturedTable[]>;
   query(
     sql: string,
     options: { readonly sink: string; readonly rowsMax: number },
@@ -19,6 +20,12 @@ export interface Remote {
     action: 'resume' | 'rebuild',
     of: { readonly table: string; readonly sink?: string },
   ): Promise<void>;
+  /** What the next rows of a table will do to its columns in a sink. */
+  pending(of: {
+    readonly sink: string;
+    readonly options: TargetOptions;
+    readonly shape: TableShape;
+  }): Promise<PendingChange | null>;
   /** Resolves when the request is durable. */
   copy(request: CopyRequest): Promise<void>;
 }
@@ -62,11 +69,11 @@ function connect({ url, token }: RunFile, signal: AbortSignal): Remote {
   return {
     url,
     status: async () => (await get('/status')) as Status,
-    tables: async () => (await get('/tables')) as readonly CapturedTable[],
     query: async (sql, options) => (await post('/query', { sql, ...options })) as QueryResult,
     async order(action, of) {
       await post(`/tables/${action}`, of);
     },
+    pending: async (of) => (await post('/pending', of)) as PendingChange | null,
     async copy(request) {
       await post('/snapshot', request);
     },

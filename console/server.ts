@@ -4,20 +4,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { MillraceError } from '../errors.ts';
 import type { Pipeline } from '../runtime/run.ts';
+import { obey, type Ordered, orders } from './orders.ts';
 
 /** What the console needs of a pipeline. */
-export type Observed = Pick<
-  Pipeline,
-  | 'status'
-  | 'metricsText'
-  | 'query'
-  | 'copy'
-  | 'unhealthy'
-  | 'unready'
-  | 'metrics'
-  | 'captured'
-  | 'tables'
->;
+export type Observed = Ordered &
+  Pick<Pipeline, 'status' | 'metricsText' | 'unhealthy' | 'unready' | 'metrics' | 'captured'>;
 
 interface Answer {
   readonly status: number;
@@ -30,7 +21,7 @@ const PORT = 8090;
 const BODY_BYTES_MAX = 1024 * 1024;
 const GETS = ['/metrics', '/healthz', '/readyz', '/status', '/tables'];
 /** With the token of run.json. */
-const POSTS = ['/query', '/snapshot', '/tables/resume', '/tables/rebuild'];
+const POSTS = Object.keys(orders);
 
 /** HTTP beside a running pipeline: what {@link GETS} and {@link POSTS} list. */
 export class Console implements AsyncDisposable {
@@ -135,61 +126,12 @@ async function route(
       return json(200, await pipeline.status());
     case '/tables':
       return json(200, pipeline.captured);
-    case '/tables/resume':
-      return order(request, (table, sink) => pipeline.tables.resume(table, sink));
-    case '/tables/rebuild':
-      return order(request, (table, sink) => pipeline.tables.rebuild(table, sink));
-    case '/snapshot':
-      return copy(pipeline, request, signal);
-    default:
-      return query(pipeline, request, signal);
+    default: {
+      const body: unknown = JSON.parse(await bodyOf(request));
+      const { status, value } = await obey(pipeline, { path: pathname, body, signal });
+      return json(status, value);
+    }
   }
-}
-
-const ACTIONS = ['start', 'pause', 'resume', 'cancel'] as const;
-
-async function copy(
-  pipeline: Observed,
-  request: IncomingMessage,
-  signal: AbortSignal,
-): Promise<Answer> {
-  const parsed: unknown = JSON.parse(await bodyOf(request));
-  const { action, table, where } = (parsed ?? {}) as Readonly<Record<string, unknown>>;
-  const known = ACTIONS.find((one) => one === action);
-  if (known === undefined || typeof table !== 'string') {
-    const expected = `{"action": "${ACTIONS.join(' | ')}", "table": "…", "where": "…"}`;
-    return json(400, { error: `expected ${expected}` });
-  }
-  const asked = { action: known, table, ...(typeof where === 'string' ? { where } : {}) };
-  await pipeline.copy(asked, signal);
-  return json(200, { ok: true });
-}
-
-async function query(
-  pipeline: Observed,
-  request: IncomingMessage,
-  signal: AbortSignal,
-): Promise<Answer> {
-  const parsed: unknown = JSON.parse(await bodyOf(request));
-  const { sql, sink, rowsMax } = (parsed ?? {}) as Readonly<Record<string, unknown>>;
-  if (typeof sql !== 'string') return json(400, { error: 'expected {"sql": "…"}' });
-  const result = await pipeline.query(sql, {
-    signal,
-    ...(typeof sink === 'string' ? { sink } : {}),
-    ...(Number.isInteger(rowsMax) ? { rowsMax: Number(rowsMax) } : {}),
-  });
-  return json(200, result);
-}
-
-async function order(
-  request: IncomingMessage,
-  work: (table: string, sink?: string) => Promise<void>,
-): Promise<Answer> {
-  const parsed: unknown = JSON.parse(await bodyOf(request));
-  const { table, sink } = (parsed ?? {}) as Readonly<Record<string, unknown>>;
-  if (typeof table !== 'string') return json(400, { error: 'expected {"table": "…"}' });
-  await work(table, typeof sink === 'string' ? sink : undefined);
-  return json(200, { table });
 }
 
 function allowed(request: IncomingMessage, token: string): boolean {

@@ -3,8 +3,11 @@ import type { SinkConfig } from '../config.ts';
 import type { CopyProgress, Connector, SourceHealth } from '../connectors/connector.ts';
 import type { MillraceError } from '../errors.ts';
 import type { Processor } from '../processors/processor.ts';
+import type { TableShape } from '../schemas/envelope.ts';
 import type { SchemaRegistry } from '../schemas/registry.ts';
+import type { PendingChange } from '../sinks/evolution.ts';
 import type { Sink } from '../sinks/sink.ts';
+import type { TargetOptions } from '../sinks/target.ts';
 
 /** How far a snapshot is. */
 export interface SnapshotProgress {
@@ -49,6 +52,8 @@ export interface QueryResult {
 /** A sink that can be asked while it is being written. */
 export type QueryableSink = Sink & {
   query?(sql: string, options?: QueryOptions): Promise<QueryResult>;
+  /** What the next rows of a table will do to its columns; null if the sink has no such table. */
+  pending?(options: TargetOptions, shape: TableShape): Promise<PendingChange | null>;
 };
 
 /**

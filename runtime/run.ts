@@ -4,6 +4,9 @@ import type { CapturedTable, CopyRequest } from '../connectors/connector.ts';
 import { MillraceError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { SchemaRegistry } from '../schemas/registry.ts';
+import type { TableShape } from '../schemas/envelope.ts';
+import type { PendingChange } from '../sinks/evolution.ts';
+import type { TargetOptions } from '../sinks/target.ts';
 import type {
   Components,
   QueryableSink,
@@ -19,17 +22,12 @@ import { Metrics } from './metrics.ts';
 import { PipelineTables } from './pipeline-tables.ts';
 import { Positions } from './positions.ts';
 import { untilStopped } from './retry.ts';
+import { lookAtSource } from './source-look.ts';
 import { SourceView } from './source-view.ts';
 import { type Passing, StageMeter } from './stage-meter.ts';
-import {
-  processorLife,
-  sinkLife,
-  sourceLife,
-  type StageContext,
-  type StageLife,
-} from './stages.ts';
+import { lifeOf, type StageContext } from './stages.ts';
 import { behindRecords, besideStatus, type Status, tableStatus } from './status.ts';
-import { namedTables, sinkStage, type StagePlan, type Topology, topologyOf } from './topology.ts';
+import { namedTables, type StagePlan, type Topology, topologyOf } from './topology.ts';
 
 export interface RunOptions {
   readonly log: Log;
@@ -185,14 +183,30 @@ export class Pipeline implements AsyncDisposable {
     sql: string,
     { sink: name, ...options }: QueryOptions & { readonly sink?: string } = {},
   ): Promise<QueryResult> {
-    const sink = name === undefined ? this.#sinks.values().next().value : this.#sinks.get(name);
-    if (sink?.query === undefined) {
-      throw new MillraceError('NOT_RUNNING', 'no sink is open that could be asked', {
-        place: name === undefined ? 'any sink' : `sink ${name}`,
-        expected: `one of: ${this.#context.config.sinks.map((sink) => sink.name).join(', ')}`,
-      });
-    }
+    const sink = this.#asked(name);
+    if (sink.query === undefined) throw new MillraceError('QUERY_FAILED', 'the sink takes no SQL');
     return sink.query(sql, options);
+  }
+
+  #asked(name: string | undefined): QueryableSink {
+    const sink = name === undefined ? this.#sinks.values().next().value : this.#sinks.get(name);
+    if (sink !== undefined) return sink;
+    throw new MillraceError('NOT_RUNNING', 'no sink is open that could be asked', {
+      place: name === undefined ? 'any sink' : `sink ${name}`,
+      expected: `one of: ${this.#context.config.sinks.map((sink) => sink.name).join(', ')}`,
+    });
+  }
+
+  /**
+   * What the next rows of a table will do to its columns in a sink; null if it has no such table, or
+   * cannot say. Throws `NOT_RUNNING`.
+   */
+  async pending(
+    sink: string,
+    options: TargetOptions,
+    shape: TableShape,
+  ): Promise<PendingChange | null> {
+    return (await this.#asked(sink).pending?.(options, shape)) ?? null;
   }
 
   /** Copies a table again, or controls that: see {@link SourceView.copy}. */
@@ -221,24 +235,9 @@ export class Pipeline implements AsyncDisposable {
     });
   }
 
-  #life(meter: StageMeter): StageLife {
-    const plan = this.topology.stages[this.#meters.indexOf(meter)] as StagePlan;
-    switch (meter.kind) {
-      case 'source':
-        return sourceLife(this.#context, meter);
-      case 'processor':
-        return processorLife(this.#context, plan, meter);
-      case 'sink': {
-        const { sinks } = this.#context.config;
-        const sink = sinks.find((candidate) => sinkStage(candidate) === plan.name);
-        if (sink === undefined) throw new TypeError(`no sink for stage ${plan.name}`);
-        return sinkLife(this.#context, { stage: plan, sink }, meter);
-      }
-    }
-  }
-
   async #supervise(meter: StageMeter, signal: AbortSignal): Promise<void> {
-    const life = this.#life(meter);
+    const plan = this.topology.stages[this.#meters.indexOf(meter)] as StagePlan;
+    const life = lifeOf(this.#context, plan, meter);
     const { log } = this.#options;
     const run = async (): Promise<void> => {
       meter.opening();
@@ -262,28 +261,22 @@ export class Pipeline implements AsyncDisposable {
 }
 
 /**
- * Opens the broker and creates what topics are missing. Where the tables are patterns, the source is
- * asked which there are; then it must answer.
+ * Asks the source whether it can be captured, then opens the broker and creates what topics are missing:
+ * a source that cannot be captured leaves no trace. Throws what the source throws, all of it at once.
  */
 export async function openPipeline(
   config: Config,
   components: Components,
-  options: RunOptions & { readonly signal: AbortSignal },
+  options: RunOptions & { readonly signal: AbortSignal; readonly patient?: boolean },
 ): Promise<Pipeline> {
+  const { signal, patient = false } = options;
+  const named = namedTables(config);
+  // Which tables a pattern means only the source can say.
+  const found = await lookAtSource(components, { signal, patient: patient && named !== null });
   await using stack = new AsyncDisposableStack();
   const opened = stack.use(await components.openBroker());
-  const tables = namedTables(config) ?? (await askSource(opened.registry, components, options));
-  const topology = topologyOf(config, tables);
+  const topology = topologyOf(config, named ?? (found ?? []).map(({ table }) => table));
   await opened.broker.createTopics(topology.topics);
   stack.move();
   return new Pipeline(opened, { config, components, topology }, options);
-}
-
-async function askSource(
-  registry: SchemaRegistry,
-  components: Components,
-  { signal }: { readonly signal: AbortSignal },
-): Promise<string[]> {
-  await using connector = await components.openConnector(registry);
-  return (await connector.plan(signal)).map(({ table }) => table);
 }

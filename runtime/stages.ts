@@ -9,7 +9,7 @@ import type { Positions } from './positions.ts';
 import type { SinkTables } from './sink-tables.ts';
 import type { SourceView } from './source-view.ts';
 import type { StageMeter } from './stage-meter.ts';
-import type { StagePlan } from './topology.ts';
+import { sinkStage, type StagePlan } from './topology.ts';
 
 /** What all stages of a pipeline share. */
 export interface StageContext {
@@ -34,6 +34,21 @@ export type StageLife = (signal: AbortSignal) => Promise<void>;
 
 /** Bytes that a processor takes at once, at most. */
 const PROCESSOR_BYTES_MAX = 3 * 1024 * 1024;
+
+/** What a stage of the topology does. */
+export function lifeOf(context: StageContext, plan: StagePlan, meter: StageMeter): StageLife {
+  switch (plan.kind) {
+    case 'source':
+      return sourceLife(context, meter);
+    case 'processor':
+      return processorLife(context, plan, meter);
+    case 'sink': {
+      const sink = context.config.sinks.find((candidate) => sinkStage(candidate) === plan.name);
+      if (sink === undefined) throw new TypeError(`no sink for stage ${plan.name}`);
+      return sinkLife(context, { stage: plan, sink }, meter);
+    }
+  }
+}
 
 export function sourceLife(context: StageContext, meter: StageMeter): StageLife {
   const { broker, components, config, positions, reach, source } = context;

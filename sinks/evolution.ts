@@ -1,4 +1,4 @@
-import { MillraceError } from '../errors.ts';
+import { type ErrorCode, MillraceError } from '../errors.ts';
 import { OWN_COLUMNS, type Column, type Dialect } from './dialect.ts';
 
 /** What may happen to the columns of a table in the source. */
@@ -37,6 +37,14 @@ export interface Columns {
 /** What has to happen to a table's columns before rows of a schema fit into it, and what they are then. */
 export interface Evolution extends Columns {
   readonly changes: readonly ColumnChange[];
+}
+
+/** What the next rows of a table will do to its columns in the sink. */
+export interface PendingChange {
+  /** In words; empty if nothing changes, or if it is refused. */
+  readonly changes: readonly string[];
+  /** Why the table will be parked, or the pipeline stopped; null if it will not. */
+  readonly refused: { readonly code: ErrorCode; readonly message: string } | null;
 }
 
 export interface Asked {

@@ -57,9 +57,12 @@ class PostgresConnector implements Connector {
     this.#newTables = options.newTables ?? [];
   }
 
-  async plan(signal: AbortSignal): Promise<readonly CapturedTable[]> {
+  async plan(
+    signal: AbortSignal,
+    how?: { readonly beside: boolean },
+  ): Promise<readonly CapturedTable[]> {
     await using connection = await Connection.open(this.#settings, signal);
-    const { tables, slot } = await preflight(connection, this.#options);
+    const { tables, slot } = await preflight(connection, this.#options, how);
     const lost =
       slot?.lost == null ? [] : [`the slot was invalidated (${slot.lost}): take a new snapshot`];
     return tables.map(({ table, generated }) => {

@@ -32,6 +32,11 @@ async function mend(database: TestDatabase, error: MillraceError): Promise<void>
   await database.query(error.remedy.replace(/^As [^:]*: /, ''));
 }
 
+/** All that a refusal names. */
+function problemsOf({ cause }: MillraceError): readonly MillraceError[] {
+  return cause as MillraceError[];
+}
+
 let roles = 0;
 async function asRole(database: TestDatabase, attributes: string): Promise<PostgresOptions> {
   const role = `role_${++roles}`;
@@ -90,23 +95,65 @@ describe('before anything is captured', () => {
     expect((await plan(hurried(database))).length).toBe(5);
   });
 
-  test('each privilege that is missing is asked for with the SQL that grants it', async () => {
+  test('all privileges that are missing are asked for at once, with the SQL that grants them', async () => {
     await using database = await server.createDatabase();
     await database.query('CREATE TABLE items (id int PRIMARY KEY); INSERT INTO items VALUES (1)');
     const options = await asRole(database, '');
-    const asked: string[] = [];
-    for (let step = 0; step < 3; step++) {
-      const error = await refusal(options);
-      expect(error.code).toBe('SOURCE_PRIVILEGE');
-      asked.push(error.remedy.replaceAll(/role_\d+/g, 'me'));
-      await mend(database, error);
-    }
+    const error = await refusal(options);
+    expect(error.code).toBe('SOURCE_NOT_READY');
+    for (const problem of problemsOf(error)) await mend(database, problem);
+    const asked = problemsOf(error).map(({ remedy }) => remedy.replaceAll(/role_\d+/g, 'me'));
     expect(asked).toEqual([
       'As a superuser: ALTER ROLE "me" REPLICATION;',
       'As their owner: GRANT SELECT ON "public"."items" TO "me";',
       'As a superuser: CREATE PUBLICATION "millrace_hurried" FOR TABLE "public"."items" WITH (publish_via_partition_root = true);',
     ]);
     expect((await snapshotTaken(options)).changes.length).toBe(1);
+  });
+
+  test('problems of server, role, tables and configuration are named together, each with its code', async () => {
+    await using own = await startPostgres({
+      settings: { wal_level: 'replica', max_replication_slots: '1' },
+    });
+    await using database = await own.createDatabase();
+    await database.query(`
+      SELECT pg_create_physical_replication_slot('other');
+      CREATE TABLE items (id int PRIMARY KEY, size int); CREATE TABLE bare (id int)`);
+    const options = await asRole(database, '');
+    const error = await refusal({
+      ...options,
+      tables: ['public.*', 'public.nowhere', 'public.neither'],
+      columns: { 'public.items': { mask: ['size'] } },
+    });
+    expect(problemsOf(error).map(({ code }) => code)).toEqual([
+      'SOURCE_WAL_LEVEL',
+      'SOURCE_PRIVILEGE',
+      'SOURCE_TABLE_UNKNOWN',
+      'CONFIG_INVALID',
+      'SOURCE_PRIVILEGE',
+      'SOURCE_IDENTITY',
+      'SOURCE_PRIVILEGE',
+      'SLOTS_EXHAUSTED',
+    ]);
+    expect(error.message).toContain('No table is called public.nowhere or public.neither.');
+    expect(error.message).toMatch(
+      /^6\. SOURCE_IDENTITY: "public"\."bare" has no primary key.*\n.*\n {3}ALTER TABLE "public"\."bare" REPLICA IDENTITY FULL;$/m,
+    );
+    await database.query(`SELECT pg_drop_replication_slot('other')`);
+  });
+
+  test('beside the process that reads the slot, its use is no problem', async () => {
+    await using database = await server.createDatabase();
+    await database.query('CREATE TABLE items (id int PRIMARY KEY)');
+    const options = hurried(database);
+    const capture = await snapshotTaken(options);
+    await using _ = streaming(options, capture);
+    await expect
+      .poll(async () => refusal(options).catch(() => null))
+      .toMatchObject({ code: 'SLOT_IN_USE' });
+    await using connector = postgresConnector(options);
+    const planned = await connector.plan(AbortSignal.timeout(10_000), { beside: true });
+    expect(planned.map(({ table }) => table)).toEqual(['public.items']);
   });
 
   test('an owner without superuser captures and makes the publication itself', async () => {

@@ -3,10 +3,19 @@ import { catalogue, type CataloguedTable } from './catalogue.ts';
 import { checkRules, withRules } from './column-rules.ts';
 import type { Connection } from './connection.ts';
 import type { ResolvedOptions } from './options.ts';
+import { Problems } from './problems.ts';
 import { planPublication, type PublicationPlan } from './publication.ts';
 import { checkSlot, replicationSlot, type Slot } from './replication-slot.ts';
-import { checkServer, quoteTable, server, type Server } from './server.ts';
-import { tableFilter } from './table-filter.ts';
+import {
+  checkPrivilege,
+  checkVersion,
+  checkWalLevel,
+  quoteTable,
+  server,
+  type Server,
+} from './server.ts';
+import type { PgTable } from './table.ts';
+import { type TableFilter, tableFilter } from './table-filter.ts';
 
 /** A source that can be captured, and what is still to be made there. */
 export interface Preflight {
@@ -17,61 +26,97 @@ export interface Preflight {
 }
 
 /**
- * Looks at everything that capturing needs and changes nothing. Throws for the first thing that is
- * missing, with the SQL that mends it.
+ * Looks at everything that capturing needs and changes nothing. Throws all that is missing at once, each
+ * with the SQL that mends it. `beside`: the pipeline runs, and reads its slot itself.
  */
 export async function preflight(
   connection: Connection,
   options: ResolvedOptions,
+  { beside = false }: { readonly beside?: boolean } = {},
 ): Promise<Preflight> {
   const found = await server(connection);
-  checkServer(found);
+  checkVersion(found);
+  const problems = new Problems();
+  await problems.note(() => checkWalLevel(found));
+  await problems.note(() => checkPrivilege(found));
+  await problems.note(() => checkFailover(options, found));
+  const tables = await capturedTables(connection, options, problems);
+  await problems.note(() => checkReadable(tables, found));
+  await problems.note(() => checkIdentities(tables, found));
+  const publication = await problems.note(() =>
+    publicationFor(connection, { options, tables, found }),
+  );
+  const slot = await replicationSlot(connection, options.slot);
+  await problems.note(() => {
+    if (slot === null) checkFree('replication slot', found.slotsFree, 'max_replication_slots');
+    else checkSlot(beside ? { ...slot, activePid: null } : slot, options.slot, found.database);
+  });
+  if (!beside) {
+    await problems.note(() => checkFree('WAL sender', found.sendersFree, 'max_wal_senders'));
+  }
+  problems.raise();
+  if (publication === null) throw new Error('a publication without a plan and without a problem');
+  return { server: found, tables, publication, slot };
+}
+
+function checkFailover(options: ResolvedOptions, found: Server): void {
   if (options.slotFailover && found.major < 17) {
     throw new MillraceError('CONFIG_INVALID', `PostgreSQL ${found.major} has no failover slots.`, {
       place: 'source.slotFailover',
       expected: 'PostgreSQL 17 or newer, or false',
     });
   }
-  const tables = await capturedTables(connection, options);
-  checkReadable(tables, found);
-  checkIdentities(tables, found);
-  const publication = await planPublication(connection, {
-    name: options.publication,
-    tables,
-    filters: options.filters ?? {},
-    server: found,
-  });
-  const slot = await replicationSlot(connection, options.slot);
-  if (slot !== null) checkSlot(slot, options.slot, found.database);
-  else checkFree('replication slot', found.slotsFree, 'max_replication_slots');
-  checkFree('WAL sender', found.sendersFree, 'max_wal_senders');
-  return { server: found, tables, publication, slot };
 }
 
-/** The tables that are to be captured, with their rules, as the catalogue has them now. */
+function publicationFor(
+  connection: Connection,
+  by: {
+    readonly options: ResolvedOptions;
+    readonly tables: readonly CataloguedTable[];
+    readonly found: Server;
+  },
+): Promise<PublicationPlan> | null {
+  const { options, tables, found } = by;
+  // No table matches: that is said already.
+  if (tables.length === 0) return null;
+  const { publication: name, filters = {} } = options;
+  return planPublication(connection, { name, tables, filters, server: found });
+}
+
+/**
+ * The tables that are to be captured, with their rules, as the catalogue has them now. Throws what is
+ * wrong with them, or notes it and leaves it to the caller.
+ */
 export async function capturedTables(
   connection: Connection,
   options: ResolvedOptions,
+  problems?: Problems,
 ): Promise<CataloguedTable[]> {
-  const plain = captured(await catalogue(connection), options.tables);
-  for (const { table } of plain) checkRules(table, options);
+  const own = problems ?? new Problems();
+  const all = await catalogue(connection);
+  const filter = tableFilter(options.tables);
+  await own.note(() =>
+    checkKnown(
+      filter,
+      all.map(({ table }) => table),
+    ),
+  );
+  const plain = all.filter(({ table }) => filter.matches(table.schema, table.name));
+  for (const { table } of plain) await own.note(() => checkRules(table, options));
+  if (problems === undefined) own.raise();
   return plain.map((one) => ({ ...one, table: withRules(one.table, options) }));
 }
 
-function captured(all: readonly CataloguedTable[], patterns: readonly string[]): CataloguedTable[] {
-  const filter = tableFilter(patterns);
-  const names = all.map(({ table }) => table);
-  const [unmatched] = filter.unmatched(names);
-  if (unmatched !== undefined) {
-    const there = names.map(({ schema, name }) => `${schema}.${name}`);
-    const more = there.length > 20 ? `, and ${there.length - 20} more` : '';
-    throw new MillraceError('SOURCE_TABLE_UNKNOWN', `No table is called ${unmatched}.`, {
-      place: 'source.tables',
-      expected:
-        there.length === 0 ? 'the database has no tables' : there.slice(0, 20).join(', ') + more,
-    });
-  }
-  return all.filter(({ table }) => filter.matches(table.schema, table.name));
+function checkKnown(filter: TableFilter, tables: readonly PgTable[]): void {
+  const unmatched = filter.unmatched(tables);
+  if (unmatched.length === 0) return;
+  const there = tables.map(({ schema, name }) => `${schema}.${name}`);
+  const more = there.length > 20 ? `, and ${there.length - 20} more` : '';
+  throw new MillraceError('SOURCE_TABLE_UNKNOWN', `No table is called ${unmatched.join(' or ')}.`, {
+    place: 'source.tables',
+    expected:
+      there.length === 0 ? 'the database has no tables' : there.slice(0, 20).join(', ') + more,
+  });
 }
 
 function checkReadable(tables: readonly CataloguedTable[], server: Server): void {
@@ -92,7 +137,7 @@ function checkIdentities(tables: readonly CataloguedTable[], { major }: Server):
   if (problems.length === 0) return;
   throw new MillraceError('SOURCE_IDENTITY', problems.map(({ why }) => why).join(' '), {
     place: problems.map(({ table }) => table).join(', '),
-    remedy: problems.map(({ sql }) => sql).join(' '),
+    remedy: problems.map(({ sql }) => sql).join('\n'),
   });
 }
 

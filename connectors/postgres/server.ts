@@ -41,23 +41,26 @@ export async function server(connection: Connection): Promise<Server> {
   return found;
 }
 
-/** Throws for the first thing that a source needs and this server does not give. */
-export function checkServer(server: Server): void {
-  if (server.major < 14) {
-    throw new MillraceError('SOURCE_VERSION', `The server is PostgreSQL ${server.major}.`, {
-      expected: 'PostgreSQL 14 or newer',
-    });
-  }
-  if (server.walLevel !== 'logical') {
-    throw new MillraceError('SOURCE_WAL_LEVEL', `wal_level is ${server.walLevel}.`, {
-      expected: 'wal_level = logical',
-    });
-  }
-  if (!server.mayReplicate) {
-    throw new MillraceError('SOURCE_PRIVILEGE', `The role ${server.user} may not replicate.`, {
-      remedy: `As a superuser: ALTER ROLE ${quoteName(server.user)} REPLICATION;`,
-    });
-  }
+/** Older servers may not even understand what else is asked. */
+export function checkVersion({ major }: Server): void {
+  if (major >= 14) return;
+  throw new MillraceError('SOURCE_VERSION', `The server is PostgreSQL ${major}.`, {
+    expected: 'PostgreSQL 14 or newer',
+  });
+}
+
+export function checkWalLevel({ walLevel }: Server): void {
+  if (walLevel === 'logical') return;
+  throw new MillraceError('SOURCE_WAL_LEVEL', `wal_level is ${walLevel}.`, {
+    expected: 'wal_level = logical',
+  });
+}
+
+export function checkPrivilege({ mayReplicate, user }: Server): void {
+  if (mayReplicate) return;
+  throw new MillraceError('SOURCE_PRIVILEGE', `The role ${user} may not replicate.`, {
+    remedy: `As a superuser: ALTER ROLE ${quoteName(user)} REPLICATION;`,
+  });
 }
 
 /** Quotes an identifier. */

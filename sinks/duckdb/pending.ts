@@ -1,21 +1,13 @@
 import { topicName } from '../../broker/broker.ts';
-import { MillraceError, parksTable, type ErrorCode } from '../../errors.ts';
+import { MillraceError, parksTable } from '../../errors.ts';
 import type { TableShape } from '../../schemas/envelope.ts';
 import { avroOf } from '../../schemas/semantic.ts';
-import { changeText } from '../evolution.ts';
+import { changeText, type PendingChange } from '../evolution.ts';
 import { Targets, type TargetOptions } from '../target.ts';
 import { versionOf } from '../version.ts';
 import { duckdbDialect, OWN_SCHEMA } from './dialect.ts';
 import type { DuckdbSession } from './session.ts';
 import { Tables } from './tables.ts';
-
-/** What the next rows of a table will do to its columns in the sink. */
-export interface PendingChange {
-  /** In words; empty if nothing changes, or if it is refused. */
-  readonly changes: readonly string[];
-  /** Why the table will be parked, or the pipeline stopped; null if it will not. */
-  readonly refused: { readonly code: ErrorCode; readonly message: string } | null;
-}
 
 /** Newer than any row. */
 const NEWEST = versionOf(2n ** 63n - 1n);

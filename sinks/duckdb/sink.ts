@@ -4,11 +4,11 @@ import { MillraceError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { TableShape } from '../../schemas/envelope.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
-import { changeText } from '../evolution.ts';
+import { changeText, type PendingChange } from '../evolution.ts';
 import type { ParkedTable, PartitionStart, Sink, Written } from '../sink.ts';
 import { Targets, type TargetOptions } from '../target.ts';
 import { interruption } from './interruption.ts';
-import { pendingChange, type PendingChange } from './pending.ts';
+import { pendingChange } from './pending.ts';
 import { query, type QueryOptions, type QueryResult } from './query.ts';
 import { DuckdbSession, type Settings } from './session.ts';
 import { Writer } from './writer.ts';
@@ -40,6 +40,8 @@ export interface DuckdbSinkParts {
 export interface DuckdbSink extends Sink {
   /** Reads what is committed, also while a write is going on. Throws `QUERY_FAILED`. */
   query(sql: string, options?: QueryOptions): Promise<QueryResult>;
+  /** What the next rows of a table will do to its columns; null if the file has no such table. */
+  pending(options: TargetOptions, shape: TableShape): Promise<PendingChange | null>;
 }
 
 const DAY_MS = 86_400_000;
@@ -132,6 +134,10 @@ class OpenSink implements DuckdbSink {
 
   async query(sql: string, options?: QueryOptions): Promise<QueryResult> {
     return query(await this.#opened(), sql, options);
+  }
+
+  pending(options: TargetOptions, shape: TableShape): Promise<PendingChange | null> {
+    return this.#inTurn(async () => pendingChange(await this.#opened(), options, shape));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
