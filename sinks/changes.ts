@@ -127,6 +127,8 @@ export function moveTo(source: Source, start: number, schemas: TopicSchemas): Re
 export interface Manner {
   readonly mode: Mode;
   readonly deletes: Deletes;
+  /** Version of the newest truncate that the table has had; null if there was none. */
+  readonly truncated: Version | null;
   /** Newest version that the table may have of a partition. */
   high(partition: number): Version;
   collapse(): Collapse;
@@ -167,18 +169,24 @@ class Gatherer {
       const { versionHigh, versionLow } = cursor;
       if (isAbove(versionHigh, versionLow, newest)) newest = { high: versionHigh, low: versionLow };
       if (!isAbove(versionHigh, versionLow, high)) changes.guarded = true;
-      if (cursor.op === TRUNCATE) this.#truncate(cursor);
-      else if (!append) this.#offer(source, index);
-      if (append && cursor.valueLength >= 0) changes.records.push(index, cursor.start);
+      const again = cursor.op === TRUNCATE && !this.#truncate(cursor, append);
+      if (append) {
+        if (!again && cursor.valueLength >= 0) changes.records.push(index, cursor.start);
+      } else if (cursor.op !== TRUNCATE) this.#offer(source, index);
     }
     changes.newest.set(source.partition, newest);
   }
 
-  #truncate({ versionHigh, versionLow }: RecordCursor): void {
-    const { truncated } = this.#changes;
-    if (truncated === null || isAbove(versionHigh, versionLow, truncated)) {
-      this.#changes.truncated = { high: versionHigh, low: versionLow };
-    }
+  /**
+   * Whether it is a truncate that has not come from another partition: each of them gets every truncate,
+   * so one that is not above the newest is known. Without versions of ours that cannot be told.
+   */
+  #truncate({ versionHigh, versionLow, hasVersion }: RecordCursor, append: boolean): boolean {
+    if (append && !hasVersion) return true;
+    const newest = this.#changes.truncated ?? (append ? this.#manner.truncated : null);
+    if (newest !== null && !isAbove(versionHigh, versionLow, newest)) return false;
+    this.#changes.truncated = { high: versionHigh, low: versionLow };
+    return true;
   }
 
   #offer(source: Source, index: number): void {

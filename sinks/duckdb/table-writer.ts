@@ -65,6 +65,7 @@ export class TableWriter {
       manner: {
         mode,
         deletes: state.table?.deletes ?? state.target.deletes,
+        truncated: state.truncated,
         high: (partition) => state.highs.get(partition) ?? state.highStored,
         collapse: () => state.collapse(changes.rounds.length),
       },
@@ -104,7 +105,11 @@ export class TableWriter {
 
   async #truncate({ state, changes, mode }: TableWork): Promise<number> {
     const { truncated } = changes;
-    if (truncated === null || mode === 'append') return 0;
+    if (truncated === null) return 0;
+    if (mode === 'append') {
+      await this.#tables.noteTruncate(state, truncated);
+      return 0;
+    }
     if (state.truncated !== null && !isAbove(truncated.high, truncated.low, state.truncated))
       return 0;
     return this.#tables.truncate(state, truncated);

@@ -247,11 +247,16 @@ export class Tables {
 
   /** Deletes what a truncate deletes and remembers its version. To be called in a transaction. */
   async truncate(state: TableState, version: Version): Promise<number> {
-    const { target, table } = state;
-    await this.#notes.truncate(target, version);
-    state.truncated = version;
+    await this.noteTruncate(state, version);
+    const { table } = state;
     if (table === null) return 0;
     return this.#session.run(this.#dialect.truncate(table, versionNumber(version)));
+  }
+
+  /** Remembers the version of a truncate. To be called in a transaction. */
+  async noteTruncate(state: TableState, version: Version): Promise<void> {
+    await this.#notes.truncate(state.target, version);
+    state.truncated = version;
   }
 
   /** Drops a table that is ours, and what is known of it. Throws `SINK_TABLE_CONFLICT`. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { create, truncate, update } from './sink-orders.ts';
-import { ordersShape, SinkUnderTest, type SinkFactory } from './sink-under-test.ts';
+import { ordersShape, SIGNAL, SinkUnderTest, type SinkFactory } from './sink-under-test.ts';
 
 export function sinkAppend(factory: SinkFactory): void {
   test('every change is a row with op, version and a unique event id', async () => {
@@ -16,6 +16,40 @@ export function sinkAppend(factory: SinkFactory): void {
       ['2', 'u', '1', 'a2', 'shop.public.orders.changes-0-1'],
       ['3', 'd', '1', 'a2', 'shop.public.orders.changes-0-2'],
       ['4', 't', null, null, 'shop.public.orders.changes-0-3'],
+    ]);
+  });
+
+  test('a truncate is one row, from however many partitions and however often it comes', async () => {
+    await using under = await SinkUnderTest.open(factory, { mode: 'append', partitions: 3 });
+    const both = [
+      under.batch([create(1, 1), truncate(2), create(3, 2)], 0),
+      under.batch([truncate(2)], 1),
+    ];
+    await under.sink.write(both, SIGNAL);
+    await under.write([truncate(4)], 1);
+    await under.reopen();
+    await under.takeOver(3);
+    await under.write([truncate(2), truncate(4)], 2);
+    await under.write([truncate(4), create(5, 3), truncate(6)], 0);
+    expect(await under.rows('_version', '_op', 'id')).toEqual([
+      ['1', 'c', '1'],
+      ['2', 't', null],
+      ['3', 'c', '2'],
+      ['4', 't', null],
+      ['5', 'c', '3'],
+      ['6', 't', null],
+    ]);
+  });
+
+  test('truncates whose versions are no more than offsets are all rows', async () => {
+    await using under = await SinkUnderTest.open(factory, { mode: 'append', partitions: 2 });
+    const after = { id: 1, a: 'a', b: 1n };
+    await under.write([{ op: 'c', after }, { op: 't' }], 0);
+    await under.write([{ op: 't' }], 1);
+    expect(await under.rows('_version', '_op')).toEqual([
+      ['0', 'c'],
+      ['0', 't'],
+      ['1', 't'],
     ]);
   });
 
