@@ -303,9 +303,16 @@ export const codes = {
     exit: 1,
     directive: 'stop',
   },
+  REBUILD_REFUSED: {
+    meaning: 'A table cannot be rebuilt as asked. It is as it was.',
+    remedy: 'Rebuild it from its `.changes` topic: `millrace tables rebuild <table>`.',
+    exit: 2,
+    directive: 'stop',
+  },
   SINK_GAP: {
     meaning: 'The topic no longer holds the offset that the sink needs next.',
-    remedy: 'Rebuild the table from the `.latest` topic, or take a new snapshot.',
+    remedy:
+      'Rebuild the table from its `.latest` topic: `millrace tables rebuild <table> --from latest`.',
     exit: 1,
     directive: 'stop',
   },

@@ -177,6 +177,7 @@ test('a status shows stages, errors, lag per hop, snapshot and tables', () => {
     snapshot: done,
     besides: [],
     parked: [],
+    rebuilds: [],
     copies: [
       {
         table: 'public.orders',

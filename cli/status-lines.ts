@@ -13,6 +13,7 @@ export function statusLines(status: Status, now: number): string[] {
     ...lag(status),
     ...snapshot(status),
     ...copies(status),
+    ...rebuilds(status),
     ...source(status),
     '',
     ...tables(status),
@@ -79,6 +80,13 @@ function copies({ copies }: Status): string[] {
       ]),
     ),
   ];
+}
+
+function rebuilds({ rebuilds }: Status): string[] {
+  return rebuilds.flatMap(({ sink, table, from, records, recordsExpected }) => [
+    '',
+    `${table} is made again in ${sink} from .${from}: ${count(records)} of about ${count(recordsExpected)} records`,
+  ]);
 }
 
 function source({ source }: Status): string[] {

@@ -97,8 +97,50 @@ test('a type that nothing converts parks one table, and a rebuild stops at the s
   await expect
     .poll(() => shell.rowsSoon('SELECT count(*)::INT FROM public.lines'), poll)
     .toEqual([[701]]);
-  await shell.millrace('tables', 'rebuild', 'public.customers');
-  await expect.poll(parkedCodes, poll).toEqual(['SINK_TABLE_CONFLICT']);
+  const rebuilt = await shell.millrace('tables', 'rebuild', 'public.customers');
+  expect(rebuilt).toMatchObject({ code: 1, out: '' });
+  expect(rebuilt.err).toContain('SINK_TABLE_CONFLICT');
+  expect(await parkedCodes()).toEqual(['SINK_TABLE_CONFLICT']);
   expect(await shell.rows(count)).toEqual([[500]]);
   expect(await running.stop()).toEqual(stopped);
 });
+
+test.each(['changes', 'latest'])(
+  'a table rebuilt from .%s is the table that was there',
+  async (from) => {
+    shell.configured();
+    const running = shell.run();
+    await running.url;
+    await shell.database.query(`
+    UPDATE customers SET name = 'first' WHERE id < 300; DELETE FROM customers WHERE id % 7 = 0;
+    UPDATE customers SET id = id + 1000 WHERE id < 20; TRUNCATE "order lines"`);
+    await shell.database.query(`
+    ALTER TABLE customers ADD COLUMN tier text DEFAULT 'new';
+    UPDATE customers SET name = 'last' WHERE id BETWEEN 100 AND 200;
+    INSERT INTO customers VALUES (5000, 'end')`);
+    const rows = 'SELECT * FROM public.customers ORDER BY id';
+    const end = 'SELECT name FROM public.customers WHERE id = 5000';
+    await expect.poll(() => shell.rowsSoon(end), poll).toEqual([['end']]);
+    const before = await shell.rows(rows);
+    const rebuild = ['tables', 'rebuild', 'public.customers', '--from', from];
+    expect(await shell.millrace(...rebuild)).toMatchObject({ code: 0, err: '' });
+    expect(await shell.rows(rows)).toEqual(before);
+    await shell.database.query("UPDATE customers SET name = 'after' WHERE id = 5000");
+    await expect.poll(() => shell.rowsSoon(end), poll).toEqual([['after']]);
+    expect(await shell.json('status')).toMatchObject({ parked: [], rebuilds: [] });
+    expect(await running.stop()).toEqual(stopped);
+    const stoppedAt = await shell.rows(rows);
+    expect(await shell.millrace(...rebuild)).toMatchObject({ code: 0, err: '' });
+    expect(await shell.rows(rows)).toEqual(stoppedAt);
+    // Its deletes are marked, which only the changes know.
+    const soft = await shell.millrace(
+      'tables',
+      'rebuild',
+      'public.order lines',
+      '--from',
+      'latest',
+    );
+    expect(soft).toMatchObject({ code: 2 });
+    expect(soft.err).toContain('error REBUILD_REFUSED');
+  },
+);

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
-import { Argument, type Command } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import { componentsOf } from '../components.ts';
 import type { Config } from '../config.ts';
 import { findRunning } from '../console/client.ts';
 import { MillraceError } from '../errors.ts';
 import { silent } from '../log.ts';
-import { rebuildTable, resumeTable } from '../runtime/sink-tables.ts';
+import type { RebuildFrom } from '../sinks/sink.ts';
+import { rebuildTable } from '../runtime/rebuild.ts';
 import { type ParkedStatus, parkedStatus } from '../runtime/status.ts';
 import {
   sinkGroup,
@@ -24,6 +25,7 @@ import { answer, type CommonOptions, verb } from './verb.ts';
 
 interface TablesOptions extends CommonOptions {
   readonly sink?: string;
+  readonly from?: RebuildFrom;
 }
 
 const actions = ['list', 'resume', 'rebuild'] as const;
@@ -34,6 +36,8 @@ interface Order {
   readonly action: Exclude<Action, 'list'>;
   readonly table: string;
   readonly sink: string | undefined;
+  /** Only with `rebuild`. */
+  readonly from: RebuildFrom;
 }
 
 export function tablesCommand(context: CliContext): Command {
@@ -41,6 +45,12 @@ export function tablesCommand(context: CliContext): Command {
     .addArgument(new Argument('[action]', 'what to do').choices(actions).default('list'))
     .argument('[table]', 'which table, by its name in the source')
     .option('--sink <name>', 'of which sink; of all if not given')
+    .addOption(
+      new Option(
+        '--from <topic>',
+        'what it is rebuilt from: all `changes` (if not given), or faster from the `latest` rows',
+      ).choices(['changes', 'latest']),
+    )
     .action(async (action: Action, name: string | undefined, options: TablesOptions) => {
       const config = await loadConfig(options.config, context);
       if (action === 'list') {
@@ -56,10 +66,17 @@ export function tablesCommand(context: CliContext): Command {
           expected: `millrace tables ${action} <table>`,
         });
       }
-      await obey(config, { action, table: name, sink: options.sink }, context);
-      const done = action === 'resume' ? 'goes on' : 'is built again from the start of its topic';
+      const { sink, from = 'changes' } = options;
+      if (action === 'resume' && options.from !== undefined) {
+        throw new MillraceError('USAGE', 'a table is not resumed from another topic', {
+          place: '--from',
+          expected: `millrace tables rebuild ${name} --from ${from}`,
+        });
+      }
+      await obey(config, { action, table: name, sink, from }, context);
+      const done = action === 'resume' ? 'goes on' : `is made again from \`.${from}\``;
       answer(context, options, {
-        data: { table: name, action },
+        data: { table: name, action, ...(action === 'rebuild' ? { from } : {}) },
         lines: () => [`${name} ${done}; see \`millrace status\``],
       });
     });
@@ -105,19 +122,25 @@ export async function parkedTables(
 
 /** Through the process that runs the pipeline if there is one, else on the ledger itself. */
 async function obey(config: Config, order: Order, context: CliContext): Promise<void> {
-  const { action, table: name, sink } = order;
+  const { action, table: name, sink, from } = order;
   const running = await findRunning(config.broker.path, config.pipeline, context.signal);
-  if (running !== null) return running.order(action, { table: name, ...(sink && { sink }) });
+  if (running !== null) {
+    const of = { table: name, sink, from };
+    return action === 'resume' ? running.resume(of) : running.rebuild(of);
+  }
   requireHasRun(config);
   const components = componentsOf(config, context, silent);
   await using opened = await components.openBroker();
   const topology = topologyOf(config, tablesOnTopics(config, await opened.broker.describe()));
-  const { changes } = tableNamed(topology, name);
+  const topics = tableNamed(topology, name);
   for (const one of sinksNamed(config, sink)) {
     await using open = await components.openSink(one, opened.registry);
-    const group = sinkGroup(config.pipeline, one);
-    const work = action === 'resume' ? resumeTable(changes) : rebuildTable(changes, group);
-    await work(open, opened.broker);
+    if (action === 'resume') await open.resume(topics.changes);
+    else {
+      const { signal } = context;
+      await using rebuilt = await rebuildTable(open, opened.broker, { topics, from, signal });
+      await rebuilt.replace(opened.broker, sinkGroup(config.pipeline, one));
+    }
   }
 }
 

@@ -1,9 +1,13 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { json } from 'node:stream/consumers';
 import type { CopyRequest } from '../connectors/connector.ts';
 import { codes, type ErrorCode, MillraceError } from '../errors.ts';
 import type { QueryResult } from '../runtime/components.ts';
 import type { Status } from '../runtime/status.ts';
 import type { TableShape } from '../schemas/envelope.ts';
 import type { PendingChange } from '../sinks/evolution.ts';
+import type { RebuildFrom } from '../sinks/sink.ts';
 import type { TargetOptions } from '../sinks/target.ts';
 import { readRunFile, type RunFile } from './run-file.ts';
 
@@ -15,11 +19,14 @@ export interface Remote {
     sql: string,
     options: { readonly sink: string; readonly rowsMax: number },
   ): Promise<QueryResult>;
-  /** Resumes or rebuilds a table, in all sinks if none is named. */
-  order(
-    action: 'resume' | 'rebuild',
-    of: { readonly table: string; readonly sink?: string },
-  ): Promise<void>;
+  /** Resumes a table, in all sinks if none is named. */
+  resume(of: { readonly table: string; readonly sink?: string | undefined }): Promise<void>;
+  /** Rebuilds a table; resolves when it is in its place. */
+  rebuild(of: {
+    readonly table: string;
+    readonly from: RebuildFrom;
+    readonly sink?: string | undefined;
+  }): Promise<void>;
   /** What the next rows of a table will do to its columns in a sink. */
   pending(of: {
     readonly sink: string;
@@ -55,23 +62,22 @@ export async function findRunning(
 function connect({ url, token }: RunFile, signal: AbortSignal): Remote {
   const get = async (path: string): Promise<unknown> => {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(5_000)]);
-    return answerOf(await fetch(`${url}${path}`, { signal: patience }));
+    const response = await fetch(`${url}${path}`, { signal: patience });
+    return answerOf({ status: response.status, body: await response.json() });
   };
   const post = async (path: string, body: object): Promise<unknown> => {
-    const response = await fetch(`${url}${path}`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-      signal,
-    });
-    return answerOf(response);
+    const answer = await posted(new URL(`${url}${path}`), { token, body, signal });
+    return answerOf(answer);
   };
   return {
     url,
     status: async () => (await get('/status')) as Status,
     query: async (sql, options) => (await post('/query', { sql, ...options })) as QueryResult,
-    async order(action, of) {
-      await post(`/tables/${action}`, of);
+    async resume(of) {
+      await post('/tables/resume', of);
+    },
+    async rebuild(of) {
+      await post('/tables/rebuild', of);
     },
     pending: async (of) => (await post('/pending', of)) as PendingChange | null,
     async copy(request) {
@@ -80,13 +86,30 @@ function connect({ url, token }: RunFile, signal: AbortSignal): Remote {
   };
 }
 
-async function answerOf(response: Response): Promise<unknown> {
-  const body: unknown = await response.json();
-  if (response.ok) return body;
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** Waits as long as it takes: `fetch` would give up after five minutes. */
+async function posted(
+  url: URL,
+  by: { readonly token: string; readonly body: object; readonly signal: AbortSignal },
+): Promise<Answer> {
+  const { token, body, signal } = by;
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const asked = request(url, { method: 'POST', headers, signal });
+  asked.end(JSON.stringify(body));
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  return { status: response.statusCode ?? 0, body: await json(response) };
+}
+
+function answerOf({ status, body }: Answer): unknown {
+  if (status === 200) return body;
   const { error } = body as { readonly error?: unknown };
   if (isCoded(error)) throw new MillraceError(error.code, error.message, error);
   throw new MillraceError('NOT_RUNNING', 'the running pipeline did not answer as expected', {
-    place: response.url,
+    place: `status ${status}`,
     expected: 'status 200',
   });
 }

@@ -50,21 +50,25 @@ export const orders: Readonly<Record<string, Order>> = {
       );
     },
   },
-  '/tables/resume': tableOrder((pipeline, table, sink) => pipeline.tables.resume(table, sink)),
-  '/tables/rebuild': tableOrder((pipeline, table, sink) => pipeline.tables.rebuild(table, sink)),
-};
-
-function tableOrder(
-  work: (pipeline: Ordered, table: string, sink: string | undefined) => Promise<void>,
-): Order {
-  return {
-    expected: '{"table": "…"}',
+  '/tables/resume': {
+    expected: '{"table": "…", "sink": "…"}',
     carry(pipeline, { table, sink }) {
       if (typeof table !== 'string') return null;
-      const named = typeof sink === 'string' ? sink : undefined;
-      return work(pipeline, table, named).then(() => ({ table }));
+      return pipeline.tables.resume(table, name(sink)).then(() => ({ table }));
     },
-  };
+  },
+  '/tables/rebuild': {
+    expected: '{"table": "…", "sink": "…", "from": "changes | latest"}',
+    carry(pipeline, { table, sink, from = 'changes' }, signal) {
+      if (typeof table !== 'string' || (from !== 'changes' && from !== 'latest')) return null;
+      const how = { from, sink: name(sink), signal } as const;
+      return pipeline.tables.rebuild(table, how).then(() => ({ table }));
+    },
+  },
+};
+
+function name(given: unknown): string | undefined {
+  return typeof given === 'string' ? given : undefined;
 }
 
 /** Does what a `POST` asks for; 400 for a body that is not as expected. Throws what the pipeline throws. */

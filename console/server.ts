@@ -2,7 +2,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { MillraceError } from '../errors.ts';
+import { type ErrorCode, MillraceError } from '../errors.ts';
 import type { Pipeline } from '../runtime/run.ts';
 import { obey, type Ordered, orders } from './orders.ts';
 
@@ -155,11 +155,17 @@ function verdict(reasons: readonly string[], more: object = {}): Answer {
   return json(reasons.length === 0 ? 200 : 503, { ok: reasons.length === 0, reasons, ...more });
 }
 
+const ASKED_WRONGLY: readonly ErrorCode[] = [
+  'QUERY_FAILED',
+  'USAGE',
+  'SNAPSHOT_REFUSED',
+  'REBUILD_REFUSED',
+];
+
 function failure(error: unknown): Answer {
   if (error instanceof MillraceError) {
     const { code, message, place, expected, remedy } = error;
-    const bad = code === 'QUERY_FAILED' || code === 'USAGE' || code === 'SNAPSHOT_REFUSED';
-    const status = bad ? 400 : 503;
+    const status = ASKED_WRONGLY.includes(code) ? 400 : 503;
     return json(status, { error: { code, message, place, expected, remedy } });
   }
   if (error instanceof SyntaxError) return json(400, { error: error.message });

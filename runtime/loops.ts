@@ -97,10 +97,11 @@ type SinkStage = Stage & {
  */
 export async function sinkLoop(sink: Sink, stage: SinkStage, signal: AbortSignal): Promise<void> {
   const { broker, meter, subscription, tables } = stage;
+  tables.begin(sink, broker);
   try {
     while (!signal.aborted) {
       const turn = tables.turn(signal);
-      await tables.serve(sink, broker);
+      await tables.serve();
       const topics = subscription.topics.filter((topic) => !tables.isParked(topic));
       if (topics.length > 0) await deliver(sink, { ...stage, topics }, turn);
       else {

@@ -6,7 +6,7 @@ import { topicName } from '../broker/broker.ts';
 import { type Embedded, openEmbedded } from '../broker/embedded/embedded.ts';
 import { pack, type PlainRecord } from '../broker/records.ts';
 import { componentsOf } from '../components.ts';
-import { parseConfig } from '../config.ts';
+import { type Config, parseConfig } from '../config.ts';
 import { silent } from '../log.ts';
 import { create } from '../tests/conformance/sink-orders.ts';
 import { ordersShape } from '../tests/conformance/sink-under-test.ts';
@@ -19,17 +19,19 @@ const never = new AbortController().signal;
 /** A pipeline over a real broker and DuckDB whose `.changes` topics a test writes itself. */
 class ParkingPipeline {
   readonly folder = mkdtempSync(join(tmpdir(), 'millrace-parking-'));
-  readonly config = parseConfig(
-    `pipeline: shop
+  readonly config: Config;
+
+  constructor(more = '') {
+    onTestFinished(() => rmSync(this.folder, { recursive: true }));
+    this.config = parseConfig(
+      `pipeline: shop
 broker: { kind: embedded, path: "${this.folder}/broker" }
 source: { kind: postgres, tables: [public.orders, public.customers] }
 sinks: [{ kind: duckdb, path: "${this.folder}/shop.duckdb" }]
+${more}
 `,
-    { file: 'millrace.yaml', environment: {} },
-  );
-
-  constructor() {
-    onTestFinished(() => rmSync(this.folder, { recursive: true }));
+      { file: 'millrace.yaml', environment: {} },
+    );
   }
 
   openBroker(): Promise<Embedded> {
@@ -135,10 +137,50 @@ test('a table is rebuilt from its topic while the others are written', async () 
   const ids = Array.from({ length: 500 }, (_, index) => index + 1);
   for (const id of ids) await publish(broker, 'public.orders', [orders.record(create(id, id))]);
   await expect.poll(() => idsOf(pipeline, 'public.orders').catch(() => [])).toEqual(ids);
-  await pipeline.tables.rebuild('public.orders');
+  await pipeline.tables.rebuild('public.orders', { from: 'changes', signal: never });
   await publish(broker, 'public.orders', [orders.record(create(501, 501))]);
   await expect.poll(() => idsOf(pipeline, 'public.orders').catch(() => [])).toEqual([...ids, 501]);
   expect((await pipeline.status()).parked).toEqual([]);
+});
+
+test('a table is not rebuilt from a topic that does not hold it', async () => {
+  const parking = new ParkingPipeline('topics: { changesRetention: 1s }');
+  const broker = await parking.openBroker();
+  await using pipeline = await parking.open(broker);
+  await using stack = new AsyncDisposableStack();
+  start(pipeline, stack);
+  const orders = await TableChangesBuilder.register(ordersShape(), broker.registry);
+  await publish(broker, 'public.orders', [orders.record(create(1, 1))]);
+  await expect.poll(() => idsOf(pipeline, 'public.orders').catch(() => [])).toEqual([1]);
+  // Nothing has published the newest rows.
+  const signal = never;
+  await expect(
+    pipeline.tables.rebuild('public.orders', { from: 'latest', signal }),
+  ).rejects.toMatchObject({ code: 'REBUILD_REFUSED', expected: 'a table with a key' });
+  await broker.maintain(Date.now() + 60_000);
+  await expect(
+    pipeline.tables.rebuild('public.orders', { from: 'changes', signal }),
+  ).rejects.toMatchObject({ code: 'SINK_GAP', place: 'shop.public.orders.changes-0' });
+  expect(await idsOf(pipeline, 'public.orders')).toEqual([1]);
+  expect(pipeline.tables.rebuilds).toEqual([]);
+});
+
+test('a stop gives a rebuild up, and an abort does', async () => {
+  const parking = new ParkingPipeline();
+  const broker = await parking.openBroker();
+  await using pipeline = await parking.open(broker);
+  const stack = new AsyncDisposableStack();
+  start(pipeline, stack);
+  const orders = await TableChangesBuilder.register(ordersShape(), broker.registry);
+  await publish(broker, 'public.orders', [orders.record(create(1, 1))]);
+  await expect.poll(() => idsOf(pipeline, 'public.orders').catch(() => [])).toEqual([1]);
+  await expect(
+    pipeline.tables.rebuild('public.orders', { from: 'changes', signal: AbortSignal.abort() }),
+  ).rejects.toMatchObject({ name: 'AbortError' });
+  expect(await idsOf(pipeline, 'public.orders')).toEqual([1]);
+  const rebuilding = pipeline.tables.rebuild('public.orders', { from: 'changes', signal: never });
+  await Promise.all([stack.disposeAsync(), rebuilding.catch(() => {})]);
+  expect(pipeline.tables.rebuilds).toEqual([]);
 });
 
 test('what a stopped pipeline has parked is still parked when it starts again', async () => {

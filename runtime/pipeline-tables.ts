@@ -1,6 +1,8 @@
 import type { BrokerState } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
-import { rebuildTable, resumeTable, SinkTables } from './sink-tables.ts';
+import type { RebuildFrom } from '../sinks/sink.ts';
+import { type RebuildOrder, type RebuildProgress, rebuildTable } from './rebuild.ts';
+import { resumeTable, SinkTables } from './sink-tables.ts';
 import { type ParkedStatus, parkedStatus } from './status.ts';
 import { sinkGroup, sinksNamed, tableNamed, type Topology } from './topology.ts';
 
@@ -9,6 +11,7 @@ export class PipelineTables {
   readonly bySink: ReadonlyMap<string, SinkTables>;
   readonly #config: Config;
   readonly #topology: Topology;
+  readonly #rebuilds = new Map<string, RebuildProgress>();
 
   constructor(config: Config, topology: Topology) {
     this.#config = config;
@@ -37,19 +40,44 @@ export class PipelineTables {
     for (const one of this.#named(sink)) await one.tables.ask(resumeTable(changes));
   }
 
-  /** Makes a table again from the beginning of its topic. Throws `NOT_RUNNING`, `USAGE`, `SINK_GAP`. */
-  async rebuild(table: string, sink?: string): Promise<void> {
-    const { changes } = tableNamed(this.#topology, table);
-    for (const { group, tables } of this.#named(sink)) {
-      await tables.ask(rebuildTable(changes, group));
+  /** Tables that are being made anew. */
+  get rebuilds(): readonly RebuildProgress[] {
+    return [...this.#rebuilds.values()];
+  }
+
+  /**
+   * Makes a table again beside the one that is there, which goes on until it is replaced. Resolves then;
+   * an abort gives it up. Throws `NOT_RUNNING`, `USAGE`, and what {@link rebuildTable} throws.
+   */
+  async rebuild(
+    table: string,
+    { from, sink, signal }: { from: RebuildFrom; sink?: string | undefined; signal: AbortSignal },
+  ): Promise<void> {
+    const topics = tableNamed(this.#topology, table);
+    for (const { name, group, tables } of this.#named(sink)) {
+      const key = `${name}/${table}`;
+      const told: RebuildOrder['told'] = (progress) =>
+        this.#rebuilds.set(key, { sink: name, table, from, ...progress });
+      const { sink: open, broker, ended } = tables.open;
+      const both = AbortSignal.any([signal, ended]);
+      try {
+        const order = { topics, from, told, signal: both };
+        await using rebuilt = await rebuildTable(open, broker, order);
+        both.throwIfAborted();
+        await tables.ask((_, broker) => rebuilt.replace(broker, group));
+      } finally {
+        this.#rebuilds.delete(key);
+      }
     }
   }
 
-  #named(name: string | undefined): readonly { group: string; tables: SinkTables }[] {
+  #named(
+    name: string | undefined,
+  ): readonly { readonly name: string; readonly group: string; readonly tables: SinkTables }[] {
     return sinksNamed(this.#config, name).map((sink) => {
       const tables = this.bySink.get(sink.name);
       if (tables === undefined) throw new TypeError(`no tables of sink ${sink.name}`);
-      return { group: sinkGroup(this.#topology.pipeline, sink), tables };
+      return { name: sink.name, group: sinkGroup(this.#topology.pipeline, sink), tables };
     });
   }
 }

@@ -159,6 +159,7 @@ export class Pipeline implements AsyncDisposable {
       tables: tableStatus(this.topology, state),
       besides: besideStatus(this.topology, state),
       parked: this.tables.parked(state),
+      rebuilds: this.tables.rebuilds,
     };
   }
 

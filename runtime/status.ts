@@ -3,6 +3,7 @@ import type { CopyProgress, Position, SourceHealth } from '../connectors/connect
 import type { ParkedTable } from '../sinks/sink.ts';
 import type { SnapshotProgress } from './components.ts';
 import type { HopLag } from './lag.ts';
+import type { RebuildProgress } from './rebuild.ts';
 import type { StageError, StageKind, StageState } from './stage.ts';
 import type { StagePlan, Topology } from './topology.ts';
 
@@ -27,6 +28,8 @@ export interface Status {
   readonly besides: readonly (TopicStatus & { readonly partitions: number })[];
   /** Tables that their sink does not write to until they are resumed or rebuilt. */
   readonly parked: readonly ParkedStatus[];
+  /** Tables that are being made anew. */
+  readonly rebuilds: readonly RebuildProgress[];
 }
 
 export interface ParkedStatus extends Omit<ParkedTable, 'partitions' | 'topic' | 'table'> {
@@ -160,5 +163,6 @@ export function stoppedStatus(
     tables: tableStatus(topology, state),
     besides: besideStatus(topology, state),
     parked: of.parked,
+    rebuilds: [],
   };
 }

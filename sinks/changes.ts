@@ -1,4 +1,4 @@
-import type { Offset, RecordBatch, TopicName } from '../broker/broker.ts';
+import { type Offset, type ReadBatch, type TopicName } from '../broker/broker.ts';
 import { recordPlace } from '../broker/record-place.ts';
 import type { RecordCursor } from '../broker/records.ts';
 import { MillraceError } from '../errors.ts';
@@ -19,8 +19,10 @@ export interface Source {
 
 /** What of a batch the ledger does not have yet: everything from `from` on. */
 export interface Fresh {
-  readonly batch: RecordBatch;
+  readonly batch: ReadBatch;
   readonly from: Offset;
+  /** Where the partition is when all of it is written. */
+  readonly to: Offset;
 }
 
 /** The newest changes of the keys under one key schema. Rounds are applied one after another. */

@@ -63,7 +63,9 @@ export interface Dialect {
   createTable(table: Table): string;
   addColumn(table: Table, column: Column): string;
   alterType(table: Table, column: Column): string;
-  dropTable(table: Table): string;
+  dropTable(table: Pick<Table, 'schema' | 'name'>): string;
+  /** Gives a table of the same schema another name, and what remembers its deleted keys. */
+  renameTable(table: Table, name: string): string;
   /** Sets columns of every row to what the one staged row of another table has. */
   fillColumns(table: Table, names: readonly string[], staged: Table): string;
   clearColumn(table: Table, name: string): string;

@@ -1,4 +1,10 @@
-import { offset, type Offset, type TopicName, type TopicPartition } from '../broker/broker.ts';
+import {
+  offset,
+  type Offset,
+  type ReadBatch,
+  type TopicName,
+  type TopicPartition,
+} from '../broker/broker.ts';
 import { recordPlace } from '../broker/record-place.ts';
 import { RecordCursor } from '../broker/records.ts';
 import { MillraceError } from '../errors.ts';
@@ -22,7 +28,7 @@ export interface Run extends TopicPartition {
 }
 
 /** Cuts what is fresh of a batch where the schema of its values changes. There is at least one run. */
-export function runsOf({ batch, from }: Fresh): Run[] {
+export function runsOf({ batch, from, to }: Fresh): Run[] {
   const runs: Run[] = [];
   let run: Run | undefined;
   for (const { base, bytes } of batch.segments) {
@@ -51,9 +57,19 @@ export function runsOf({ batch, from }: Fresh): Run[] {
     if (start >= 0) run?.sources.push(sourceOf(at, bytes.subarray(start)));
   }
   const last = runs.at(-1);
-  if (last === undefined) return [startOf(batch, null, batch.consumed.next)];
-  last.to = batch.consumed.next;
+  if (last === undefined) return [startOf(batch, null, to)];
+  last.to = to;
   return runs;
+}
+
+/** The offset after the last record. */
+export function endOf({ segments }: Pick<ReadBatch, 'segments'>): Offset {
+  const last = segments.at(-1);
+  if (last === undefined) throw new TypeError('a batch without records');
+  const cursor = new RecordCursor(last.bytes);
+  let delta = 0;
+  while (cursor.next()) delta = cursor.delta;
+  return offset(last.base + delta + 1);
 }
 
 /**

@@ -1,4 +1,10 @@
-import type { Offset, RecordBatch, TopicName, TopicPartition } from '../broker/broker.ts';
+import type {
+  Offset,
+  ReadBatch,
+  RecordBatch,
+  TopicName,
+  TopicPartition,
+} from '../broker/broker.ts';
 import type { ErrorCode } from '../errors.ts';
 
 /**
@@ -32,10 +38,28 @@ export interface Sink extends AsyncDisposable {
   resume(topic: TopicName): Promise<void>;
 
   /**
-   * Drops the table of a topic and sets its partitions to where they are to be read from again (I2: an
-   * explicit reset). They must be opened again. Throws `SINK_TABLE_CONFLICT` if the table is not ours.
+   * Begins to make the table of a `.changes` topic anew, beside the one that is there. Throws
+   * `SINK_TABLE_CONFLICT` if that is not ours, `REBUILD_REFUSED` if it cannot be made from that.
    */
-  rebuild(topic: TopicName, starts: readonly PartitionStart[]): Promise<void>;
+  rebuild(topic: TopicName, from: RebuildFrom): Promise<Rebuild>;
+}
+
+/** What a table is made from: all of its changes, or its newest rows and the changes after them. */
+export type RebuildFrom = 'changes' | 'latest';
+
+/**
+ * A table that is made beside the one in its place, which stays and goes on until it is replaced. Given up
+ * when it is disposed before that, or the sink is; nothing is left of it then.
+ */
+export interface Rebuild extends AsyncDisposable {
+  /** Applies batches of `.changes` or `.latest`; throws why one is refused. */
+  write(batches: readonly ReadBatch[]): Promise<void>;
+
+  /**
+   * Puts it into the place of the other and sets the partitions of the topic to where they go on, in one
+   * transaction (I2: an explicit reset). They must be opened again. The table is no longer parked.
+   */
+  replace(starts: readonly PartitionStart[]): Promise<void>;
 }
 
 export interface PartitionStart {

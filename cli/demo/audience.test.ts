@@ -38,6 +38,7 @@ const status: Status = {
   tables: [],
   besides: [],
   parked: [],
+  rebuilds: [],
 };
 
 function capture(outIsTTY: boolean): { terminal: Terminal; text: () => string } {

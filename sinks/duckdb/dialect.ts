@@ -27,7 +27,7 @@ export function stageColumns(table: Table, partial: boolean): readonly Column[] 
   return [...table.columns, ...stagedOwnColumns(table, partial).map(own)];
 }
 
-export function stageName(table: Table): string {
+export function stageName(table: Named): string {
   return `stage:${table.schema}.${table.name}`;
 }
 
@@ -46,11 +46,13 @@ export function duckdbDialect(catalog: string): Dialect {
   };
 }
 
+type Named = Pick<Table, 'schema' | 'name'>;
+
 /** Qualified names of a table, of the stage of its batches, and of what remembers its deleted keys. */
 interface Names {
-  readonly target: (table: Table) => string;
-  readonly stage: (table: Table) => string;
-  readonly graves: (table: Table) => string;
+  readonly target: (table: Named) => string;
+  readonly stage: (table: Named) => string;
+  readonly graves: (table: Named) => string;
 }
 
 /** With the catalogue, because a file named like a schema makes two-part names ambiguous. */
@@ -60,8 +62,12 @@ function qualified(catalog: string): Names {
   return {
     target: (table) => name(table.schema, table.name),
     stage: (table) => `temp.main.${id(stageName(table))}`,
-    graves: (table) => name(OWN_SCHEMA, `tombstones:${table.schema}.${table.name}`),
+    graves: (table) => name(OWN_SCHEMA, gravesName(table)),
   };
+}
+
+function gravesName({ schema, name }: Named): string {
+  return `tombstones:${schema}.${name}`;
 }
 
 type Definitions =
@@ -69,6 +75,7 @@ type Definitions =
   | 'addColumn'
   | 'alterType'
   | 'dropTable'
+  | 'renameTable'
   | 'fillColumns'
   | 'clearColumn'
   | 'createStage';
@@ -103,6 +110,13 @@ function definitions(
     },
     dropTable: (table) =>
       `DROP TABLE IF EXISTS ${target(table)}; DROP TABLE IF EXISTS ${graves(table)}`,
+    renameTable(table, name) {
+      const rename = [`ALTER TABLE ${target(table)} RENAME TO ${id(name)}`];
+      if (remembersDeletes(table)) {
+        rename.push(`ALTER TABLE ${graves(table)} RENAME TO ${id(gravesName({ ...table, name }))}`);
+      }
+      return rename.join(';\n');
+    },
     fillColumns(table, names, staged) {
       const set = names.map((name) => `${id(name)} = s.${id(name)}`);
       return `UPDATE ${target(table)} SET ${set.join(', ')} FROM ${stage(staged)} AS s`;

@@ -39,6 +39,14 @@ async function target(): Promise<SinkTarget> {
       const { rows } = await sink.query(`SELECT ${texts} FROM ${name}`, { rowsMax: 1_000_000 });
       return rows.map((row) => row.map((value) => value as string | null)).sort(byText);
     },
+    async tables() {
+      await using sink = open({ registry: memoryRegistry() });
+      const { rows } = await sink.query(
+        `SELECT schema_name || '.' || table_name FROM duckdb_tables()
+         WHERE schema_name <> '_millrace' ORDER BY 1`,
+      );
+      return rows.map(([name]) => String(name));
+    },
     startWriter: () =>
       spawn(process.execPath, [writer, path], { stdio: ['ignore', 'pipe', 'inherit'] }),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),

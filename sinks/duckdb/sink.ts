@@ -5,7 +5,7 @@ import type { Log } from '../../log.ts';
 import type { TableShape } from '../../schemas/envelope.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
 import { changeText, type PendingChange } from '../evolution.ts';
-import type { ParkedTable, PartitionStart, Sink, Written } from '../sink.ts';
+import type { ParkedTable, Rebuild, RebuildFrom, Sink, Written } from '../sink.ts';
 import { Targets, type TargetOptions } from '../target.ts';
 import { interruption } from './interruption.ts';
 import { pendingChange } from './pending.ts';
@@ -101,8 +101,30 @@ class OpenSink implements DuckdbSink {
     return this.#inTurn(async () => (await this.#writing()).resume(topic));
   }
 
-  rebuild(topic: TopicName, starts: readonly PartitionStart[]): Promise<void> {
-    return this.#inTurn(async () => (await this.#writing()).rebuild(topic, starts));
+  async rebuild(topic: TopicName, from: RebuildFrom): Promise<Rebuild> {
+    const { writer, rebuild } = await this.#inTurn(async () => {
+      const writer = await this.#writing();
+      return { writer, rebuild: await writer.rebuild(topic, from) };
+    });
+    // Its parts take turns with the writes, which go on.
+    const inTurn = <T>(work: () => Promise<T>): Promise<T> =>
+      this.#inTurn(async () => {
+        if (this.#writer === writer) return work();
+        throw new MillraceError('NOT_RUNNING', 'the sink was closed while a table was rebuilt', {
+          place: `topic ${topic}`,
+          remedy: 'Begin again: the table is as it was.',
+        });
+      });
+    return {
+      write: (batches) => inTurn(() => rebuild.write(batches)),
+      replace: (starts) => inTurn(() => writer.replace(rebuild, starts)),
+      [Symbol.asyncDispose]: async () => {
+        // A writer that came after this one has dropped it.
+        await this.#inTurn(async () => {
+          if (this.#writer === writer) await writer.abandon(rebuild);
+        });
+      },
+    };
   }
 
   async write(batches: readonly RecordBatch[], signal: AbortSignal): Promise<Written> {

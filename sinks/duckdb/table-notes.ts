@@ -21,6 +21,9 @@ export interface TableNote {
   readonly shaped: Version | null;
 }
 
+/** Begins the name of a table that is made beside the one whose place it will take. */
+export const REBUILT_PREFIX = '_millrace_rebuild:';
+
 /** `_millrace.tables`: the tables of a file with what they were made from. */
 export class TableNotes {
   readonly #session: DuckdbSession;
@@ -73,7 +76,25 @@ export class TableNotes {
     await this.#set(target, [`truncated = ${versionNumber(at)}`]);
   }
 
-  async forget(target: Target): Promise<void> {
+  /** Takes a note over from another table. */
+  async move(from: Target, to: Target): Promise<void> {
+    await this.#session.run(
+      `UPDATE ${this.#notes} SET target = ${literal(noteName(to))} WHERE ${isNoteOf(from)}`,
+    );
+  }
+
+  /** Tables that were being made when a process ended, with their schemas, in lower case. */
+  async unfinished(): Promise<{ schema: string; table: string }[]> {
+    const rows = await this.#session.rows(
+      `SELECT target FROM ${this.#notes} WHERE contains(target, ${literal(`.${REBUILT_PREFIX}`)})`,
+    );
+    return rows.map(([target]) => {
+      const [schema = '', table = ''] = String(target).split(`.${REBUILT_PREFIX}`);
+      return { schema, table: `${REBUILT_PREFIX}${table}` };
+    });
+  }
+
+  async forget(target: Pick<Target, 'schema' | 'table'>): Promise<void> {
     await this.#session.run(`DELETE FROM ${this.#notes} WHERE ${isNoteOf(target)}`);
   }
 
@@ -94,10 +115,10 @@ function list(names: readonly string[]): string {
   return `[${names.map(literal).join(', ')}]::VARCHAR[]`;
 }
 
-function isNoteOf(target: Target): string {
+function isNoteOf(target: Pick<Target, 'schema' | 'table'>): string {
   return `target = ${literal(noteName(target))}`;
 }
 
-function noteName(target: Target): string {
+function noteName(target: Pick<Target, 'schema' | 'table'>): string {
   return targetName(target).toLowerCase();
 }

@@ -10,7 +10,8 @@ import { isAbove } from '../version.ts';
 import { stageRecords } from './append-stage.ts';
 import { stageRound } from './merge-stage.ts';
 import type { DuckdbSession } from './session.ts';
-import type { Tables, TableState } from './tables.ts';
+import type { TableState } from './table-state.ts';
+import type { Tables } from './tables.ts';
 
 export interface TableWork {
   readonly state: TableState;
@@ -26,7 +27,7 @@ export interface TableWriterParts {
   readonly dialect: Dialect;
   readonly tables: Tables;
   readonly schemas: TopicSchemas;
-  readonly targets: Targets;
+  readonly targets: Pick<Targets, 'of'>;
   readonly now: () => number;
 }
 
@@ -36,7 +37,7 @@ export class TableWriter {
   readonly #dialect: Dialect;
   readonly #tables: Tables;
   readonly #schemas: TopicSchemas;
-  readonly #targets: Targets;
+  readonly #targets: Pick<Targets, 'of'>;
   readonly #now: () => number;
 
   constructor(parts: TableWriterParts) {

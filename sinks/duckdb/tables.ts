@@ -1,7 +1,6 @@
 import type { TopicName } from '../../broker/broker.ts';
 import { MillraceError } from '../../errors.ts';
 import type { EnvelopeColumn } from '../../schemas/envelope-reader.ts';
-import { Collapse } from '../collapse.ts';
 import { OWN_COLUMNS, type Column, type Dialect, type Mode, type Table } from '../dialect.ts';
 import { evolve, type ColumnChange, type Columns, type Evolution } from '../evolution.ts';
 import { literal } from '../sql.ts';
@@ -9,53 +8,8 @@ import { targetName, type Target } from '../target.ts';
 import { isAbove, VERSION_MIN, versionNumber, versionOf, type Version } from '../version.ts';
 import { fillColumns } from './fill.ts';
 import type { DuckdbSession } from './session.ts';
-import { Stage } from './stage.ts';
 import { TableNotes } from './table-notes.ts';
-
-/** What the sink knows of a table between writes. */
-export class TableState {
-  readonly target: Target;
-  /** Null until its first row. */
-  table: Table | null = null;
-  /** Columns that the source does not have any more. */
-  dropped: readonly string[] = [];
-  /** Newest version of the rows that last changed its columns. */
-  shaped: Version = VERSION_MIN;
-  /** Version of the newest truncate: what is older is gone, however late it comes. */
-  truncated: Version | null = null;
-  /** Nothing in the table is above this unless `highs` has the partition. */
-  highStored: Version = VERSION_MIN;
-  readonly highs = new Map<number, Version>();
-  readonly #stages: { whole?: Stage; partial?: Stage } = {};
-  readonly #collapses: Collapse[] = [];
-
-  constructor(target: Target) {
-    this.target = target;
-  }
-
-  stage(session: DuckdbSession, table: Table, partial: boolean): Stage {
-    return (this.#stages[partial ? 'partial' : 'whole'] ??= new Stage(session, table, partial));
-  }
-
-  setTable(table: Table): void {
-    this.table = table;
-    delete this.#stages.whole;
-    delete this.#stages.partial;
-  }
-
-  /** Lets go of a batch that failed. */
-  abandon(): void {
-    this.#stages.whole?.abandon();
-    this.#stages.partial?.abandon();
-  }
-
-  /** An empty collapse for each round of a write; they are kept for the next one. */
-  collapse(round: number): Collapse {
-    const collapse = (this.#collapses[round] ??= new Collapse());
-    collapse.reset();
-    return collapse;
-  }
-}
+import { TableState } from './table-state.ts';
 
 /** What topics say of a table: the columns of the schema in a step, its key's names, and its version. */
 export interface Wanted {
@@ -257,6 +211,32 @@ export class Tables {
   async noteTruncate(state: TableState, version: Version): Promise<void> {
     await this.#notes.truncate(state.target, version);
     state.truncated = version;
+  }
+
+  /**
+   * Puts a table that was made beside another into its place. A truncate that only the other has met still
+   * holds for what comes late; in a table of changes it is a row that is yet to come. To be called in a
+   * transaction. Throws `SINK_TABLE_CONFLICT`.
+   */
+  async replace(target: Target, made: TableState): Promise<void> {
+    const { truncated } = await this.state(target);
+    await this.drop(target);
+    if (made.table !== null) {
+      await this.#session.run(this.#dialect.renameTable(made.table, target.table));
+    }
+    await this.#notes.move(made.target, target);
+    const append = made.table?.mode === 'append';
+    if (truncated === null || append) return;
+    const newer = made.truncated === null || isAbove(truncated.high, truncated.low, made.truncated);
+    if (newer) await this.#notes.truncate(target, truncated);
+  }
+
+  /** Drops what was being made when an earlier process ended. */
+  async dropUnfinished(): Promise<void> {
+    for (const found of await this.#notes.unfinished()) {
+      await this.#session.run(this.#dialect.dropTable({ schema: found.schema, name: found.table }));
+      await this.#notes.forget(found);
+    }
   }
 
   /** Drops a table that is ours, and what is known of it. Throws `SINK_TABLE_CONFLICT`. */

@@ -1,5 +1,4 @@
 import {
-  offset,
   type Offset,
   type RecordBatch,
   type TopicName,
@@ -7,19 +6,20 @@ import {
 } from '../../broker/broker.ts';
 import { MillraceError, parksTable } from '../../errors.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
-import type { Fresh } from '../changes.ts';
 import type { Dialect } from '../dialect.ts';
-import { Ledger, type Advance, type Assignment } from '../ledger.ts';
+import { Assignments, partitionName } from '../assignments.ts';
+import { Ledger, type Advance } from '../ledger.ts';
 import { ParkedTables } from '../parked.ts';
 import { refusable, Refusal } from '../refusal.ts';
 import { placedIn, runsOf, stepsOf, type Run } from '../runs.ts';
-import type { ParkedTable, PartitionStart, Written } from '../sink.ts';
+import type { ParkedTable, PartitionStart, RebuildFrom, Written } from '../sink.ts';
 import { identifier as id } from '../sql.ts';
 import { targetName, type Targets } from '../target.ts';
 import { TopicSchemas } from '../topic-schemas.ts';
 import { isAbove } from '../version.ts';
 import { duckdbDialect, OWN_SCHEMA } from './dialect.ts';
 import type { DuckdbSession } from './session.ts';
+import { checkRebuild, TableRebuild } from './rebuild.ts';
 import { TableWriter, type Counts, type TableWork } from './table-writer.ts';
 import { Tables, type Changed } from './tables.ts';
 
@@ -44,8 +44,10 @@ export class Writer {
   readonly #tables: Tables;
   readonly #writer: TableWriter;
   readonly #parkedTables: ParkedTables;
+  readonly #schemas: TopicSchemas;
   #parked = new Map<TopicName, ParkedTable>();
-  readonly #assignments = new Map<string, Assignment>();
+  readonly #rebuilt = new Set<TopicName>();
+  readonly #assignments = new Assignments();
 
   private constructor(session: DuckdbSession, parts: WriterParts) {
     this.#session = session;
@@ -56,13 +58,14 @@ export class Writer {
     this.#ledger = new Ledger(session, `${own}."offsets"`, pipeline);
     const table = `${own}."parked"`;
     this.#parkedTables = new ParkedTables(session, { table, pipeline, ledger: this.#ledger });
+    this.#schemas = new TopicSchemas(parts.registry);
     this.#tables = new Tables(session, this.#dialect, parts.changed);
     this.#writer = new TableWriter({
       ...parts,
       session,
       dialect: this.#dialect,
       tables: this.#tables,
-      schemas: new TopicSchemas(parts.registry),
+      schemas: this.#schemas,
     });
   }
 
@@ -72,6 +75,7 @@ export class Writer {
     await writer.#ledger.create();
     await writer.#tables.create();
     await writer.#parkedTables.create();
+    await writer.#inTransaction(() => writer.#tables.dropUnfinished());
     await writer.#loadParked();
     return writer;
   }
@@ -81,7 +85,7 @@ export class Writer {
   ): Promise<readonly (TopicPartition & { readonly next: Offset })[]> {
     if (partitions.length === 0) return [];
     const taken = await this.#inTransaction(() => this.#ledger.takeOver(partitions));
-    for (const assignment of taken) this.#assignments.set(keyOf(assignment), assignment);
+    this.#assignments.take(taken);
     return taken.flatMap(({ topic, partition, next }) =>
       next === null ? [] : [{ topic, partition, next }],
     );
@@ -105,9 +109,9 @@ export class Writer {
     for (const batch of batches) {
       const parked = this.#parked.get(batch.topic);
       if (parked !== undefined) refused.set(batch.topic, parked);
-      const fresh = this.#fresh(batch, reached);
+      const fresh = this.#assignments.fresh(batch, reached);
       if (parked !== undefined || fresh === null) continue;
-      const key = keyOf(batch);
+      const key = partitionName(batch);
       try {
         const runs = await refusable(batch.topic, () => runsOf(fresh));
         queues.set(key, [...(queues.get(key) ?? []), ...runs]);
@@ -135,7 +139,7 @@ export class Writer {
   }
 
   async #transact(runs: readonly Run[]): Promise<Counts> {
-    const advances = this.#advances(runs);
+    const advances = this.#assignments.advances(runs);
     const work: TableWork[] = [];
     const written = await this.#inTransaction(async () => {
       let done: Counts = { changes: 0, rows: 0, committedAt: null };
@@ -192,15 +196,39 @@ export class Writer {
     this.#parked.delete(topic);
   }
 
-  async rebuild(topic: TopicName, starts: readonly PartitionStart[]): Promise<void> {
+  async rebuild(topic: TopicName, from: RebuildFrom): Promise<TableRebuild> {
     const target = this.#parts.targets.of(topic);
+    checkRebuild(target, { from, stored: (await this.#tables.state(target)).table });
+    if (this.#rebuilt.has(topic)) {
+      throw new MillraceError('REBUILD_REFUSED', 'the table is being rebuilt already', {
+        place: `table ${targetName(target)}`,
+        remedy: 'Wait until it is done: see `millrace status`.',
+      });
+    }
+    this.#rebuilt.add(topic);
+    const { now } = this.#parts;
+    const parts = { session: this.#session, dialect: this.#dialect, schemas: this.#schemas, now };
+    const transaction = <T>(work: () => Promise<T>): Promise<T> => this.#inTransaction(work);
+    return new TableRebuild({ ...parts, transaction }, target);
+  }
+
+  /** Puts a table that was made anew into its place, with the offsets where it goes on. */
+  async replace(rebuild: TableRebuild, starts: readonly PartitionStart[]): Promise<void> {
+    const { topic } = rebuild.target;
     await this.#inTransaction(async () => {
-      await this.#tables.drop(target);
+      await rebuild.replace(this.#tables);
       await this.#parkedTables.resume(topic);
+      // Who writes there now is fenced, and has to open the partitions again.
+      await this.#ledger.takeOver(starts.map(({ partition }) => ({ topic, partition })));
       await this.#ledger.reset(topic, starts);
     });
+    this.#rebuilt.delete(topic);
     this.#parked.delete(topic);
-    for (const { partition } of starts) this.#assignments.delete(keyOf({ topic, partition }));
+    this.#assignments.release(topic, starts);
+  }
+
+  async abandon(rebuild: TableRebuild): Promise<void> {
+    if (this.#rebuilt.delete(rebuild.target.topic)) await rebuild.drop();
   }
 
   /** To be called when nothing is to be done: forgets old tombstones and writes a checkpoint. */
@@ -214,42 +242,8 @@ export class Writer {
     await this.#session.run(`CHECKPOINT ${id(this.#session.catalog)}`);
   }
 
-  /**
-   * What of a batch the ledger does not have. Offsets below it were written before and are left out, record
-   * by record. Offsets above it are accepted: brokers leave gaps (compaction, transaction markers), and
-   * that the next offset to read still exists is the broker's promise (`OFFSET_OUT_OF_RANGE`).
-   */
-  #fresh(batch: RecordBatch, reached: Map<string, Offset>): Fresh | null {
-    const key = keyOf(batch);
-    const assignment = this.#assignments.get(key);
-    if (assignment === undefined) {
-      throw new MillraceError(
-        'SINK_FENCED',
-        'a partition was written that this worker has not taken over',
-        { place: key },
-      );
-    }
-    const to = batch.consumed.next;
-    const from = reached.get(key) ?? assignment.next ?? offset(0);
-    if (to <= from) return null;
-    reached.set(key, to);
-    return { batch, from };
-  }
-
-  #advances(runs: readonly Run[]): Advance[] {
-    const found = new Map<string, Advance>();
-    for (const run of runs) {
-      const assignment = this.#assignments.get(keyOf(run));
-      if (assignment === undefined) throw new Error(`${keyOf(run)} is not assigned`);
-      found.set(keyOf(run), { ...assignment, to: run.to });
-    }
-    return [...found.values()];
-  }
-
   #remember(advances: readonly Advance[], work: readonly TableWork[]): void {
-    for (const { to, ...assignment } of advances) {
-      this.#assignments.set(keyOf(assignment), { ...assignment, next: to });
-    }
+    this.#assignments.moved(advances);
     for (const { state, changes } of work) {
       for (const [partition, newest] of changes.newest) {
         const high = state.highs.get(partition) ?? state.highStored;
@@ -271,10 +265,6 @@ export class Writer {
     }
     return result;
   }
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}-${partition}`;
 }
 
 function sum(one: Counts, other: Counts): Counts {

@@ -28,6 +28,8 @@ export interface SinkTarget extends AsyncDisposable {
   sink(options: SinkOptions): Sink;
   /** Columns of a table's rows as text, sorted; null where the value is NULL. Throws if there is no table. */
   rows(table: string, columns: readonly string[]): Promise<(string | null)[][]>;
+  /** Names of all tables but the sink's own. */
+  tables(): Promise<string[]>;
   /** Starts `writeForever` in a process of its own on the target, which no sink has open. */
   startWriter(): ChildProcess;
 }
@@ -115,6 +117,10 @@ export class SinkUnderTest implements AsyncDisposable {
 
   rows(...columns: string[]): Promise<(string | null)[][]> {
     return this.target.rows('public.orders', columns);
+  }
+
+  tables(): Promise<string[]> {
+    return this.target.tables();
   }
 
   /** Closes the sink and opens another one on the same target. */

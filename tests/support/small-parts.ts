@@ -138,7 +138,7 @@ export class NumbersTable {
       },
       parked: () => Promise.resolve([]),
       resume: () => Promise.resolve(),
-      rebuild: () => Promise.resolve(),
+      rebuild: () => Promise.reject(new Error('a list of numbers is not rebuilt')),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
   }
