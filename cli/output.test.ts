@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { MillraceError } from '../errors.ts';
 import type { SnapshotProgress } from '../runtime/components.ts';
-import type { Status } from '../runtime/status.ts';
 import { bytes, count, seconds, span } from './figures.ts';
 import { bar, ProgressDisplay } from './progress.ts';
 import { reportError } from './report-error.ts';
-import { statusLines } from './status-lines.ts';
+import { type ShownStatus, statusLines } from './status-lines.ts';
 import { table } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { redactUrl } from './validate.ts';
@@ -144,7 +143,7 @@ describe('a snapshot', () => {
 });
 
 test('a status shows stages, errors, lag per hop, snapshot and tables', () => {
-  const status: Status = {
+  const status: ShownStatus = {
     pipeline: 'shop',
     running: true,
     pid: 42,
@@ -177,7 +176,25 @@ test('a status shows stages, errors, lag per hop, snapshot and tables', () => {
     snapshot: done,
     besides: [],
     parked: [],
-    rebuilds: [],
+    rebuilds: [
+      {
+        sink: 'duckdb',
+        table: 'public.orders',
+        from: 'latest',
+        records: 400,
+        recordsExpected: 900,
+      },
+    ],
+    deliveries: [
+      {
+        table: 'public.orders',
+        sink: 'duckdb',
+        rows: 900,
+        changes: 500,
+        behindRecords: 1_500,
+        behindSeconds: 75,
+      },
+    ],
     copies: [
       {
         table: 'public.orders',
@@ -215,10 +232,12 @@ snapshot  done: 1,000,000 rows of 1 table, 250,000/s
 COPY OF        STATE     ROWS  OF ABOUT  WHERE, FAILURE
 public.orders  copying  1,000     2,000  id > 5
 
+public.orders is made again in duckdb from .latest: 400 of about 900 records
+
 source keeps 2.0 KiB for this pipeline, 1.0 KiB more are safe (extended)  AT RISK
 
-TABLE            RAW  CHANGES  LATEST    BYTES
-public.orders  2,000    2,000     900  5.0 KiB`);
+TABLE          ROWS  CHANGES  BEHIND     LAG  ON TOPICS
+public.orders   900      500   1,500  1m 15s    5.0 KiB`);
 });
 
 test.each([

@@ -36,6 +36,13 @@ describe('a pipeline', () => {
     }>('status');
     expect(status).toMatchObject({ running: true, stages: [{}, {}, { stage: 'sink:duckdb' }] });
     expect(status.lag[0]?.total).toBeGreaterThan(0);
+    const delivered = [
+      { table: 'public.customers', sink: 'duckdb', rows: 501, changes: 502 },
+      { table: 'public.order lines', sink: 'duckdb', rows: 690, changes: 710 },
+    ].map((each) => ({ ...each, behindRecords: 0, behindSeconds: 0 }));
+    const deliveries = async (): Promise<unknown> =>
+      (await shell.json<{ deliveries: unknown }>('status')).deliveries;
+    await expect.poll(deliveries, poll).toEqual(delivered);
     expect((await shell.millrace('status')).out).toMatch(/sink:duckdb +running/);
     expect(await running.get('/healthz')).toEqual({
       status: 200,
@@ -49,9 +56,10 @@ describe('a pipeline', () => {
     expect(await running.stop()).toEqual(stopped);
     expect(running.out.trim().split('\n').at(-1)).toMatch(/^\{"event":"stopped","ranMs":\d+\}$/);
     expect(await shell.rows(live)).toEqual([[690]]);
-    expect((await shell.millrace('status')).out).toContain(
-      'shop  stopped; this is what its topics hold',
-    );
+    expect(await deliveries()).toEqual(delivered);
+    const out = (await shell.millrace('status')).out;
+    expect(out).toContain('shop  stopped; this is what its topics and sinks hold');
+    expect(out).toMatch(/public\.customers +501 +502 +0 +0s/);
   });
 
   test('goes on after a kill where it was, and its left-over run file misleads nobody', async () => {

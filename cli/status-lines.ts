@@ -1,11 +1,15 @@
+import type { Delivery } from '../runtime/deliveries.ts';
 import type { StageStatus, Status } from '../runtime/status.ts';
 import { bytes, count, seconds, span } from './figures.ts';
 import { bar, finished, isFinished } from './progress.ts';
 import { table } from './table.ts';
 import { parkedLines } from './tables.ts';
 
+/** A status with what became of each table. */
+export type ShownStatus = Status & { readonly deliveries: readonly Delivery[] };
+
 /** A status as people read it at a glance. */
-export function statusLines(status: Status, now: number): string[] {
+export function statusLines(status: ShownStatus, now: number): string[] {
   return [
     heading(status, now),
     '',
@@ -22,7 +26,7 @@ export function statusLines(status: Status, now: number): string[] {
 }
 
 function heading({ pipeline, running, pid, startedAt }: Status, now: number): string {
-  if (!running) return `${pipeline}  stopped; this is what its topics hold`;
+  if (!running) return `${pipeline}  stopped; this is what its topics and sinks hold`;
   return `${pipeline}  running for ${span(now - (startedAt ?? now))}, pid ${pid}`;
 }
 
@@ -124,19 +128,34 @@ function lag({ lag }: Status): string[] {
   ];
 }
 
-function tables({ tables }: Status): string[] {
+function tables({ tables, deliveries, lag }: ShownStatus): string[] {
+  const several = new Set([...deliveries, ...lag].map(({ sink }) => sink)).size > 1;
+  const rows = deliveries.map(({ table, sink, rows, changes, behindRecords, behindSeconds }) => {
+    const topics = tables.find((found) => found.table === table)?.topics ?? [];
+    return [
+      table,
+      ...(several ? [sink] : []),
+      known(rows),
+      known(changes),
+      count(behindRecords),
+      behindSeconds === null ? '?' : span(behindSeconds * 1000),
+      bytes(topics.reduce((sum, topic) => sum + topic.bytes, 0)),
+    ];
+  });
   return table(
     [
       { title: 'TABLE' },
-      { title: 'RAW', align: 'right' },
+      ...(several ? [{ title: 'SINK' }] : []),
+      { title: 'ROWS', align: 'right' },
       { title: 'CHANGES', align: 'right' },
-      { title: 'LATEST', align: 'right' },
-      { title: 'BYTES', align: 'right' },
+      { title: 'BEHIND', align: 'right' },
+      { title: 'LAG', align: 'right' },
+      { title: 'ON TOPICS', align: 'right' },
     ],
-    tables.map(({ table, topics }) => [
-      table,
-      ...topics.map(({ records }) => count(records)),
-      bytes(topics.reduce((sum, topic) => sum + topic.bytes, 0)),
-    ]),
+    rows,
   );
+}
+
+function known(value: number | null): string {
+  return value === null ? '-' : count(value);
 }

@@ -4,13 +4,14 @@ import { componentsOf } from '../components.ts';
 import type { Config } from '../config.ts';
 import { findRunning } from '../console/client.ts';
 import { silent } from '../log.ts';
+import { deliveries } from '../runtime/deliveries.ts';
 import { Positions } from '../runtime/positions.ts';
-import { type Status, stoppedStatus } from '../runtime/status.ts';
+import { stoppedStatus } from '../runtime/status.ts';
 import { tablesOnTopics, topologyOf } from '../runtime/topology.ts';
 import { requireHasRun } from './has-run.ts';
 import { loadConfig } from './load-config.ts';
-import { parkedTables } from './tables.ts';
-import { statusLines } from './status-lines.ts';
+import { type ShownStatus, statusLines } from './status-lines.ts';
+import { stoppedSinks } from './stopped-sinks.ts';
 import type { CliContext } from './terminal.ts';
 import { answer, type CommonOptions, verb } from './verb.ts';
 
@@ -42,15 +43,21 @@ export function statusCommand(context: CliContext): Command {
  * Of the running pipeline, or of a stopped one from what its broker holds. Throws `NOT_RUNNING` if it
  * has never run.
  */
-export async function statusOf(config: Config, context: CliContext): Promise<Status> {
+export async function statusOf(config: Config, context: CliContext): Promise<ShownStatus> {
   const running = await findRunning(config.broker.path, config.pipeline, context.signal);
-  if (running !== null) return running.status();
+  if (running !== null) {
+    return { ...(await running.status()), deliveries: await running.deliveries() };
+  }
   requireHasRun(config);
   await using opened = await componentsOf(config, context, silent).openBroker();
   const { broker } = opened;
   const state = await broker.describe();
   const position = await new Positions(broker, config.pipeline).read(context.signal);
   const topology = topologyOf(config, tablesOnTopics(config, state));
-  const parked = await parkedTables(config, { topology, opened }, context);
-  return stoppedStatus(topology, state, { position, parked });
+  const { parked, held } = await stoppedSinks(config, { topology, opened }, context);
+  const parts = { broker, topology, held, now: Date.now() };
+  return {
+    ...stoppedStatus(topology, state, { position, parked }),
+    deliveries: await deliveries(parts, context.signal),
+  };
 }

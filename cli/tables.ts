@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { Argument, type Command, Option } from 'commander';
 import { componentsOf } from '../components.ts';
 import type { Config } from '../config.ts';
@@ -7,18 +6,18 @@ import { MillraceError } from '../errors.ts';
 import { silent } from '../log.ts';
 import type { RebuildFrom } from '../sinks/sink.ts';
 import { rebuildTable } from '../runtime/rebuild.ts';
-import { type ParkedStatus, parkedStatus } from '../runtime/status.ts';
+import type { ParkedStatus } from '../runtime/status.ts';
 import {
   sinkGroup,
   sinksNamed,
   tableNamed,
   tablesOnTopics,
-  type Topology,
   topologyOf,
 } from '../runtime/topology.ts';
 import { count, span } from './figures.ts';
 import { requireHasRun } from './has-run.ts';
 import { loadConfig } from './load-config.ts';
+import { stoppedSinks } from './stopped-sinks.ts';
 import { table } from './table.ts';
 import type { CliContext } from './terminal.ts';
 import { answer, type CommonOptions, verb } from './verb.ts';
@@ -97,27 +96,8 @@ async function listOf(config: Config, context: CliContext): Promise<Listed> {
   await using opened = await componentsOf(config, context, silent).openBroker();
   const state = await opened.broker.describe();
   const topology = topologyOf(config, tablesOnTopics(config, state));
-  const parked = await parkedTables(config, { topology, opened }, context);
+  const { parked } = await stoppedSinks(config, { topology, opened }, context);
   return { tables: topology.tables.map((one) => one.table), parked };
-}
-
-type OpenedBroker = Awaited<ReturnType<ReturnType<typeof componentsOf>['openBroker']>>;
-
-/** Of a stopped pipeline, from the ledgers of its sinks. Throws what opening a sink throws. */
-export async function parkedTables(
-  config: Config,
-  { topology, opened }: { readonly topology: Topology; readonly opened: OpenedBroker },
-  context: CliContext,
-): Promise<ParkedStatus[]> {
-  const components = componentsOf(config, context, silent);
-  const state = await opened.broker.describe();
-  const found: ParkedStatus[] = [];
-  for (const sink of config.sinks) {
-    if (!existsSync(sink.path)) continue;
-    await using open = await components.openSink(sink, opened.registry);
-    found.push(...parkedStatus(sink.name, await open.parked(), { topology, state }));
-  }
-  return found;
 }
 
 /** Through the process that runs the pipeline if there is one, else on the ledger itself. */

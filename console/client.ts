@@ -4,6 +4,7 @@ import { json } from 'node:stream/consumers';
 import type { CopyRequest } from '../connectors/connector.ts';
 import { codes, type ErrorCode, MillraceError } from '../errors.ts';
 import type { QueryResult } from '../runtime/components.ts';
+import type { Delivery } from '../runtime/deliveries.ts';
 import type { Status } from '../runtime/status.ts';
 import type { TableShape } from '../schemas/envelope.ts';
 import type { PendingChange } from '../sinks/evolution.ts';
@@ -15,6 +16,7 @@ import { readRunFile, type RunFile } from './run-file.ts';
 export interface Remote {
   readonly url: string;
   status(): Promise<Status>;
+  deliveries(): Promise<readonly Delivery[]>;
   query(
     sql: string,
     options: { readonly sink: string; readonly rowsMax: number },
@@ -72,6 +74,7 @@ function connect({ url, token }: RunFile, signal: AbortSignal): Remote {
   return {
     url,
     status: async () => (await get('/status')) as Status,
+    deliveries: async () => (await get('/deliveries')) as readonly Delivery[],
     query: async (sql, options) => (await post('/query', { sql, ...options })) as QueryResult,
     async resume(of) {
       await post('/tables/resume', of);

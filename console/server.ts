@@ -8,7 +8,10 @@ import { obey, type Ordered, orders } from './orders.ts';
 
 /** What the console needs of a pipeline. */
 export type Observed = Ordered &
-  Pick<Pipeline, 'status' | 'metricsText' | 'unhealthy' | 'unready' | 'metrics' | 'captured'>;
+  Pick<
+    Pipeline,
+    'status' | 'deliveries' | 'metricsText' | 'unhealthy' | 'unready' | 'metrics' | 'captured'
+  >;
 
 interface Answer {
   readonly status: number;
@@ -19,7 +22,7 @@ interface Answer {
 /** Unless the configuration names one. */
 const PORT = 8090;
 const BODY_BYTES_MAX = 1024 * 1024;
-const GETS = ['/metrics', '/healthz', '/readyz', '/status', '/tables'];
+const GETS = ['/metrics', '/healthz', '/readyz', '/status', '/deliveries', '/tables'];
 /** With the token of run.json. */
 const POSTS = Object.keys(orders);
 
@@ -124,6 +127,8 @@ async function route(
       return verdict(pipeline.unready(), { degraded: pipeline.tables.degraded() });
     case '/status':
       return json(200, await pipeline.status());
+    case '/deliveries':
+      return json(200, await pipeline.deliveries(signal));
     case '/tables':
       return json(200, pipeline.captured);
     default: {

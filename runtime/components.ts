@@ -6,7 +6,7 @@ import type { Processor } from '../processors/processor.ts';
 import type { TableShape } from '../schemas/envelope.ts';
 import type { SchemaRegistry } from '../schemas/registry.ts';
 import type { PendingChange } from '../sinks/evolution.ts';
-import type { Sink } from '../sinks/sink.ts';
+import type { Sink, TableHeld } from '../sinks/sink.ts';
 import type { TargetOptions } from '../sinks/target.ts';
 
 /** How far a snapshot is. */
@@ -54,6 +54,8 @@ export type QueryableSink = Sink & {
   query?(sql: string, options?: QueryOptions): Promise<QueryResult>;
   /** What the next rows of a table will do to its columns; null if the sink has no such table. */
   pending?(options: TargetOptions, shape: TableShape): Promise<PendingChange | null>;
+  /** What it holds of each topic that it has opened. */
+  held?(): Promise<readonly TableHeld[]>;
 };
 
 /**

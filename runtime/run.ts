@@ -6,6 +6,7 @@ import type { Log } from '../log.ts';
 import type { SchemaRegistry } from '../schemas/registry.ts';
 import type { TableShape } from '../schemas/envelope.ts';
 import type { PendingChange } from '../sinks/evolution.ts';
+import type { TableHeld } from '../sinks/sink.ts';
 import type { TargetOptions } from '../sinks/target.ts';
 import type {
   Components,
@@ -14,6 +15,7 @@ import type {
   QueryResult,
   SnapshotProgress,
 } from './components.ts';
+import { deliveries, type Delivery } from './deliveries.ts';
 import { DrainDeadline } from './drain.ts';
 import { inert, type Reach } from './failpoints.ts';
 import { unhealthy, unready } from './health.ts';
@@ -161,6 +163,14 @@ export class Pipeline implements AsyncDisposable {
       parked: this.tables.parked(state),
       rebuilds: this.tables.rebuilds,
     };
+  }
+
+  /** How much of each table each sink has, and how much is on its way. */
+  async deliveries(signal: AbortSignal): Promise<Delivery[]> {
+    const held = new Map<string, readonly TableHeld[]>();
+    for (const [name, sink] of this.#sinks) held.set(name, (await sink.held?.()) ?? []);
+    const { broker } = this.#context;
+    return deliveries({ broker, topology: this.topology, held, now: this.#now() }, signal);
   }
 
   /** Reasons why the process should be restarted; none if it is alive. */

@@ -52,15 +52,17 @@ export class Assignments {
       const name = partitionName(run);
       const assignment = this.#byName.get(name);
       if (assignment === undefined) throw new Error(`${name} is not assigned`);
-      found.set(name, { ...assignment, to: run.to });
+      const changes = (found.get(name)?.changes ?? 0) + run.changes;
+      found.set(name, { ...assignment, to: run.to, changes });
     }
     return [...found.values()];
   }
 
   /** The ledger has moved. */
   moved(advances: readonly Advance[]): void {
-    for (const { to, ...assignment } of advances) {
-      this.#byName.set(partitionName(assignment), { ...assignment, next: to });
+    for (const { topic, partition, epoch, to } of advances) {
+      const assignment = { topic, partition, epoch, next: to };
+      this.#byName.set(partitionName(assignment), assignment);
     }
   }
 }

@@ -63,7 +63,7 @@ export class TableChanges {
 
 export const DELETE = 'd'.charCodeAt(0);
 export const TRUNCATE = 't'.charCodeAt(0);
-const MESSAGE = 'm'.charCodeAt(0);
+export const MESSAGE = 'm'.charCodeAt(0);
 
 /** Header with the JSON array of the names of the columns that were not sent. */
 export const UNCHANGED = 'millrace.unchanged';

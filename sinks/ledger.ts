@@ -14,6 +14,8 @@ export interface Assignment extends TopicPartition {
 /** A step of a partition from the offset that the ledger has to the one it shall have. */
 export interface Advance extends Assignment {
   readonly to: Offset;
+  /** Changes that the step brings. */
+  readonly changes: number;
 }
 
 /**
@@ -34,7 +36,10 @@ export class Ledger {
   async create(): Promise<void> {
     await this.#session.run(
       `CREATE TABLE IF NOT EXISTS ${this.#table} (pipeline VARCHAR, topic VARCHAR,` +
-        ` "partition" INTEGER, next_offset BIGINT, epoch BIGINT)`,
+        ` "partition" INTEGER, next_offset BIGINT, epoch BIGINT, changes BIGINT);` +
+        // A file from before changes were counted: every offset was one.
+        ` ALTER TABLE ${this.#table} ADD COLUMN IF NOT EXISTS changes BIGINT;` +
+        ` UPDATE ${this.#table} SET changes = coalesce(next_offset, 0) WHERE changes IS NULL`,
     );
   }
 
@@ -46,8 +51,8 @@ export class Ledger {
     const same = `l.pipeline = ${literal(this.#pipeline)} AND l.topic = v.topic AND l."partition" = v.p`;
     const values = `(VALUES ${wanted}) AS v(topic, p)`;
     await this.#session.run(
-      `INSERT INTO ${this.#table} (pipeline, topic, "partition", next_offset, epoch)` +
-        ` SELECT ${literal(this.#pipeline)}, v.topic, v.p, NULL, 0 FROM ${values}` +
+      `INSERT INTO ${this.#table} (pipeline, topic, "partition", next_offset, epoch, changes)` +
+        ` SELECT ${literal(this.#pipeline)}, v.topic, v.p, NULL, 0, 0 FROM ${values}` +
         ` WHERE NOT EXISTS (SELECT 1 FROM ${this.#table} AS l WHERE ${same})`,
     );
     await this.#session.run(
@@ -80,7 +85,8 @@ export class Ledger {
   async reset(topic: TopicName, starts: readonly PartitionStart[]): Promise<void> {
     for (const { partition, next } of starts) {
       await this.#session.run(
-        `UPDATE ${this.#table} SET next_offset = ${next}, epoch = epoch + 1 WHERE topic = ${literal(topic)}` +
+        `UPDATE ${this.#table} SET changes = changes + ${next} - coalesce(next_offset, 0),` +
+          ` next_offset = ${next}, epoch = epoch + 1 WHERE topic = ${literal(topic)}` +
           ` AND pipeline = ${literal(this.#pipeline)} AND "partition" = ${partition}`,
       );
     }
@@ -90,13 +96,13 @@ export class Ledger {
   async advance(advances: readonly Advance[]): Promise<void> {
     const values = advances
       .map(
-        ({ topic, partition, next, to, epoch }) =>
-          `(${literal(topic)}, ${partition}, ${next ?? -1}, ${to}, ${epoch})`,
+        ({ topic, partition, next, to, epoch, changes }) =>
+          `(${literal(topic)}, ${partition}, ${next ?? -1}, ${to}, ${epoch}, ${changes})`,
       )
       .join(', ');
     const moved = await this.#session.run(
-      `UPDATE ${this.#table} AS l SET next_offset = v."to"` +
-        ` FROM (VALUES ${values}) AS v(topic, p, was, "to", epoch)` +
+      `UPDATE ${this.#table} AS l SET next_offset = v."to", changes = l.changes + v.n` +
+        ` FROM (VALUES ${values}) AS v(topic, p, was, "to", epoch, n)` +
         ` WHERE l.pipeline = ${literal(this.#pipeline)} AND l.topic = v.topic AND l."partition" = v.p` +
         // I2, I5: only the newest epoch moves a partition, and only on from where it is.
         ' AND l.epoch = v.epoch AND coalesce(l.next_offset, -1) = v.was',

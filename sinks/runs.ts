@@ -8,7 +8,7 @@ import {
 import { recordPlace } from '../broker/record-place.ts';
 import { RecordCursor } from '../broker/records.ts';
 import { MillraceError } from '../errors.ts';
-import { schemaIdOf, TRUNCATE, type Fresh, type Source } from './changes.ts';
+import { MESSAGE, schemaIdOf, TRUNCATE, type Fresh, type Source } from './changes.ts';
 import { isAbove, versionOf, type Version } from './version.ts';
 
 /** Neighbouring records of a partition whose values have one schema. */
@@ -21,6 +21,8 @@ export interface Run extends TopicPartition {
   keyless: boolean;
   /** Version of the first record. */
   readonly first: Version;
+  /** Changes among its records: neither messages nor the null values after deletes. */
+  changes: number;
   /** Of the first record. */
   readonly from: Offset;
   /** Where the partition is when the run is written. */
@@ -51,6 +53,7 @@ export function runsOf({ batch, from, to }: Fresh): Run[] {
         runs.push(run);
       } else if (start < 0) start = cursor.start;
       run.valueSchema ??= id;
+      if (cursor.op !== MESSAGE && (cursor.op !== 0 || id !== null)) run.changes++;
       if (cursor.keyLength >= 0) run.keySchemas.add(schemaIdOf(cursor, 'key', at));
       else if (cursor.op !== TRUNCATE) run.keyless = true;
     }
@@ -133,7 +136,13 @@ function startOf({ topic, partition }: TopicPartition, at: RecordCursor | null, 
     at === null || !at.hasVersion
       ? versionOf(BigInt(base + (at?.delta ?? 0)))
       : { high: at.versionHigh, low: at.versionLow };
-  const none = { sources: [], valueSchema: null, keySchemas: new Set<number>(), keyless: false };
+  const none = {
+    sources: [],
+    valueSchema: null,
+    keySchemas: new Set<number>(),
+    keyless: false,
+    changes: 0,
+  };
   const from = offset(base + (at?.delta ?? 0));
   return { topic, partition, first, from, to: base, ...none };
 }

@@ -62,6 +62,17 @@ export interface Rebuild extends AsyncDisposable {
   replace(starts: readonly PartitionStart[]): Promise<void>;
 }
 
+/** What a sink holds of a topic. */
+export interface TableHeld {
+  readonly topic: TopicName;
+  /** Rows that are there now: those marked as deleted are not. */
+  readonly rows: number;
+  /** Changes that were given for it, in all. */
+  readonly changes: number;
+  /** Where each partition goes on. */
+  readonly partitions: readonly PartitionStart[];
+}
+
 export interface PartitionStart {
   readonly partition: number;
   readonly next: Offset;

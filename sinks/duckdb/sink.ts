@@ -5,8 +5,9 @@ import type { Log } from '../../log.ts';
 import type { TableShape } from '../../schemas/envelope.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
 import { changeText, type PendingChange } from '../evolution.ts';
-import type { ParkedTable, Rebuild, RebuildFrom, Sink, Written } from '../sink.ts';
+import type { ParkedTable, Rebuild, RebuildFrom, Sink, TableHeld, Written } from '../sink.ts';
 import { Targets, type TargetOptions } from '../target.ts';
+import { tablesHeld } from './held.ts';
 import { interruption } from './interruption.ts';
 import { pendingChange } from './pending.ts';
 import { query, type QueryOptions, type QueryResult } from './query.ts';
@@ -42,6 +43,8 @@ export interface DuckdbSink extends Sink {
   query(sql: string, options?: QueryOptions): Promise<QueryResult>;
   /** What the next rows of a table will do to its columns; null if the file has no such table. */
   pending(options: TargetOptions, shape: TableShape): Promise<PendingChange | null>;
+  /** What it holds of each topic that it has opened. */
+  held(): Promise<readonly TableHeld[]>;
 }
 
 const DAY_MS = 86_400_000;
@@ -156,6 +159,12 @@ class OpenSink implements DuckdbSink {
 
   async query(sql: string, options?: QueryOptions): Promise<QueryResult> {
     return query(await this.#opened(), sql, options);
+  }
+
+  async held(): Promise<readonly TableHeld[]> {
+    // Its own tables are there once it can write.
+    await this.#inTurn(() => this.#writing());
+    return tablesHeld(await this.#opened(), this.#options.pipeline);
   }
 
   pending(options: TargetOptions, shape: TableShape): Promise<PendingChange | null> {
