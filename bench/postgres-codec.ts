@@ -11,7 +11,7 @@ import { openTableEncoder } from '../connectors/postgres/table-encoder.ts';
 import { tableOfRelation } from '../connectors/postgres/relation.ts';
 import { encoderContext, recordedStream } from '../tests/support/recorded-stream.ts';
 import { readTable } from '../tests/support/postgres-tables.ts';
-import { scratchPostgres } from '../tests/support/scratch-postgres.ts';
+import { startDatabase } from '../tests/support/postgres.ts';
 
 /**
  * What encoding costs without the network and without a broker: recorded messages of a real server, and
@@ -22,7 +22,7 @@ import { scratchPostgres } from '../tests/support/scratch-postgres.ts';
 const rows = Number(process.argv[2] ?? 200_000);
 const passes = Number(process.argv[3] ?? 8);
 
-await using server = await scratchPostgres();
+await using server = await startDatabase();
 const { client } = server;
 await client.query(`create table t (id bigint primary key, customer_id int, name text, email text,
   amount numeric(12,2), active bool, created_at timestamptz, note text)`);

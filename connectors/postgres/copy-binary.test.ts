@@ -10,14 +10,14 @@ import {
   recordedStream,
   recordsOf,
 } from '../../tests/support/recorded-stream.ts';
-import { scratchPostgres, type ScratchPostgres } from '../../tests/support/scratch-postgres.ts';
+import { startDatabase, type TestDatabase } from '../../tests/support/postgres.ts';
 import { snapshotEvent } from './change-event.ts';
 import { CopyDecoder, copySelect } from './copy-binary.ts';
 import { openTableEncoder } from './table-encoder.ts';
 import type { PgTable } from './table.ts';
 import { TEXT_SETTINGS } from './types/type-codec.ts';
 
-let server: ScratchPostgres;
+let server: TestDatabase;
 let table: PgTable;
 let stream: Buffer;
 
@@ -25,7 +25,7 @@ const ROWS = 5;
 const LSN = 0x1_8000_0010n;
 
 beforeAll(async () => {
-  server = await scratchPostgres();
+  server = await startDatabase();
   const { client } = server;
   for (const [name, value] of Object.entries(TEXT_SETTINGS)) {
     await client.query(`set ${name} = '${value}'`);

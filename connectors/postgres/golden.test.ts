@@ -11,7 +11,7 @@ import {
   recordedStream,
   recordsOf,
 } from '../../tests/support/recorded-stream.ts';
-import { scratchPostgres, type ScratchPostgres } from '../../tests/support/scratch-postgres.ts';
+import { startDatabase, type TestDatabase } from '../../tests/support/postgres.ts';
 import { TEXT_SETTINGS } from './types/type-codec.ts';
 
 /**
@@ -80,11 +80,11 @@ const LEFT_OUT = new Set(
   ),
 );
 
-let server: ScratchPostgres;
+let server: TestDatabase;
 const context = encoderContext();
 
 beforeAll(async () => {
-  server = await scratchPostgres();
+  server = await startDatabase();
   const { client } = server;
   for (const [name, value] of Object.entries(TEXT_SETTINGS)) {
     await client.query(`set ${name} = '${value}'`);

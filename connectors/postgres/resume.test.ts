@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { record } from '../../tests/support/recorded-changes.ts';
 import { decode, encoderContext, pushAll, recordsOf } from '../../tests/support/recorded-stream.ts';
-import { scratchPostgres, type ScratchPostgres } from '../../tests/support/scratch-postgres.ts';
+import { startDatabase, type TestDatabase } from '../../tests/support/postgres.ts';
 import { seed } from '../../tests/support/seed.ts';
 import { openLogicalMessages } from './logical-messages.ts';
 import type { StreamPosition } from './stream-encoder.ts';
@@ -10,10 +10,10 @@ import type { StreamMessage } from './stream-message.ts';
 import { TransactionOrder } from './transaction-order.ts';
 import { openTransactionTopic } from './transaction-topic.ts';
 
-let server: ScratchPostgres;
+let server: TestDatabase;
 
 beforeAll(async () => {
-  server = await scratchPostgres();
+  server = await startDatabase();
 });
 
 afterAll(async () => {

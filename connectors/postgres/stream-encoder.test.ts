@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encode, record, seen } from '../../tests/support/recorded-changes.ts';
 import { decode, encoderContext, pushAll, recordsOf } from '../../tests/support/recorded-stream.ts';
-import { scratchPostgres, type ScratchPostgres } from '../../tests/support/scratch-postgres.ts';
+import { startDatabase, type TestDatabase } from '../../tests/support/postgres.ts';
 import { tableOfRelation } from './relation.ts';
 import { PUSHED, StreamEncoder } from './stream-encoder.ts';
 import { openTableEncoder } from './table-encoder.ts';
 
-let server: ScratchPostgres;
+let server: TestDatabase;
 
 beforeAll(async () => {
-  server = await scratchPostgres();
+  server = await startDatabase();
 });
 
 afterAll(async () => {

@@ -9,14 +9,14 @@ import { compactProcessor } from '../../processors/compact/compact.ts';
 import { changesTopic, latestTopic } from '../../processors/compact/topics.ts';
 import { record } from '../support/recorded-changes.ts';
 import { decode, encoderContext, pushAll } from '../support/recorded-stream.ts';
-import { scratchPostgres, type ScratchPostgres } from '../support/scratch-postgres.ts';
+import { startDatabase, type TestDatabase } from '../support/postgres.ts';
 import { TopicLog } from '../support/topic-log.ts';
 
-let server: ScratchPostgres;
+let server: TestDatabase;
 const stateDirectory = mkdtempSync(join(tmpdir(), 'compact-'));
 
 beforeAll(async () => {
-  server = await scratchPostgres();
+  server = await startDatabase();
 });
 
 afterAll(async () => {

@@ -27,14 +27,14 @@ import {
   type MovingStep,
   type RowState,
 } from '../support/moving-rows.ts';
-import { scratchPostgres, type ScratchPostgres } from '../support/scratch-postgres.ts';
+import { startDatabase, type TestDatabase } from '../support/postgres.ts';
 
 const seed = process.env['SEED'] === undefined ? Date.now() | 0 : Number(process.env['SEED']);
 const seconds = Number(process.env['PROPERTY_SECONDS'] ?? 15);
 
-let server: ScratchPostgres;
+let server: TestDatabase;
 beforeAll(async () => {
-  server = await scratchPostgres();
+  server = await startDatabase();
 });
 afterAll(() => server[Symbol.asyncDispose]());
 

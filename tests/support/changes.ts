@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import avsc from 'avsc';
 import { embeddedRegistry, type EmbeddedRegistry } from '../../schemas/embedded-registry.ts';
 import { offset, topicName, type RecordBatch, type TopicName } from '../../broker/broker.ts';
-import { pack, type PlainRecord } from '../../broker/records.ts';
+import { pack, type PlainRecord, type RecordHeader } from '../../broker/records.ts';
 import { avroName, type AvroSchema } from '../../schemas/avro.ts';
 import {
   envelopeSchema,
@@ -12,6 +12,7 @@ import {
 } from '../../schemas/envelope.ts';
 import { wireHeader, type SchemaRegistry } from '../../schemas/registry.ts';
 import type { SemanticType } from '../../schemas/semantic.ts';
+import { isLong, longType } from './avro-long.ts';
 
 /** A row by the source's column names; a value is what the Avro library takes for the column's type. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -26,6 +27,9 @@ export interface TestChange {
   readonly after?: Row | null;
   /** Columns that were not sent. */
   readonly unchanged?: readonly string[];
+  /** Of a key change: on the delete the new key, on the insert the old one. */
+  readonly newKey?: Row | undefined;
+  readonly oldKey?: Row | undefined;
   readonly committedAt?: number;
 }
 
@@ -36,23 +40,7 @@ export function memoryRegistry(): EmbeddedRegistry {
 
 const source = sourceSchema('postgresql', [{ name: 'lsn', type: ['null', 'long'], default: null }]);
 
-/** 64-bit integers as bigint, so that a test can say every one of them. */
-const longs = avsc.types.LongType.__with({
-  fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
-  toBuffer: (value: bigint | number) => {
-    const buffer = Buffer.alloc(8);
-    buffer.writeBigInt64LE(BigInt(value));
-    return buffer;
-  },
-  fromJSON: (value: number) => BigInt(value),
-  toJSON: String,
-  isValid: (value: unknown) => typeof value === 'bigint' || typeof value === 'number',
-  compare: (one: bigint, other: bigint) => (one < other ? -1 : one > other ? 1 : 0),
-});
-
-const isLong = (schema: unknown): boolean =>
-  schema === 'long' ||
-  (typeof schema === 'object' && schema !== null && 'type' in schema && schema.type === 'long');
+const longs = longType();
 
 function typeOf(schema: AvroSchema): avsc.Type {
   return avsc.Type.forSchema(schema as avsc.Schema, {
@@ -96,23 +84,26 @@ export class TableChangesBuilder {
   }
 
   record(change: TestChange): PlainRecord {
-    const { op, version, unchanged } = change;
+    const { op, version, unchanged, newKey, oldKey } = change;
     const image = change.after ?? change.before ?? {};
     const key = change.key ?? Object.fromEntries(this.shape.key.map((name) => [name, image[name]]));
-    const headers =
-      unchanged === undefined
-        ? []
-        : [{ name: 'millrace.unchanged', value: Buffer.from(JSON.stringify(unchanged)) }];
+    const headers = [
+      ...header('__debezium.newkey', newKey),
+      ...header('__debezium.oldkey', oldKey),
+      ...header('millrace.unchanged', unchanged),
+    ];
     return {
-      key:
-        this.#key === null || this.#keyHeader === null || op === 't'
-          ? null
-          : Buffer.concat([this.#keyHeader, this.#key.toBuffer(this.#row(key, this.shape.key))]),
+      key: this.#key === null || op === 't' || op === 'm' ? null : this.keyBytes(key),
       value: Buffer.concat([this.#valueHeader, this.#value.toBuffer(this.#envelope(change))]),
       timestamp: change.committedAt ?? 0,
       headers,
       ...(version === undefined ? {} : { op, version: BigInt(version) }),
     };
+  }
+
+  keyBytes(key: Row): Buffer {
+    if (this.#key === null || this.#keyHeader === null) throw new Error('the table has no key');
+    return Buffer.concat([this.#keyHeader, this.#key.toBuffer(this.#row(key, this.shape.key))]);
   }
 
   #envelope({ op, before = null, after = null, committedAt = 0 }: TestChange): object {
@@ -150,6 +141,10 @@ export class TableChangesBuilder {
       }),
     );
   }
+}
+
+function header(name: string, value: unknown): RecordHeader[] {
+  return value === undefined ? [] : [{ name, value: Buffer.from(JSON.stringify(value)) }];
 }
 
 function itemsWrapped(value: unknown, type: SemanticType): unknown {

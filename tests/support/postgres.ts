@@ -112,6 +112,19 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   };
 }
 
+/** A server of its own with one database in it; both are gone when it is disposed. */
+export async function startDatabase(): Promise<TestDatabase> {
+  const server = await startPostgres();
+  const database = await server.createDatabase();
+  return {
+    ...database,
+    [Symbol.asyncDispose]: async () => {
+      await database.client.end();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
 let databases = 0;
 
 async function createDatabase(adminUrl: string, socketFolder: string): Promise<TestDatabase> {

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { ByteReader } from '../../../schemas/byte-reader.ts';
 import { ByteWriter } from '../../../schemas/byte-writer.ts';
 import { avroOf } from '../../../schemas/semantic.ts';
-import { scratchPostgres, type ScratchPostgres } from '../../../tests/support/scratch-postgres.ts';
+import { startDatabase, type TestDatabase } from '../../../tests/support/postgres.ts';
 import { avroType } from '../../../tests/support/recorded-stream.ts';
 import { readTable } from '../../../tests/support/postgres-tables.ts';
 import { postgresText } from '../../../tests/support/postgres-text.ts';
@@ -19,10 +19,10 @@ const every: Readonly<Record<string, fc.Arbitrary<string>>> = { ...scalars, ...a
  * The server is the judge: it makes a value from text, sends it in both forms, and is asked whether the
  * text that we read back from our Avro is the same value to it.
  */
-let server: ScratchPostgres;
+let server: TestDatabase;
 
 beforeAll(async () => {
-  server = await scratchPostgres();
+  server = await startDatabase();
   const { client } = server;
   for (const [name, value] of Object.entries(TEXT_SETTINGS)) {
     await client.query(`set ${name} = '${value}'`);

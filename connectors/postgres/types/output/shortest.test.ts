@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import * as fc from 'fast-check';
-import { scratchPostgres } from '../../../../tests/support/scratch-postgres.ts';
+import { startDatabase } from '../../../../tests/support/postgres.ts';
 import { seed } from '../../../../tests/support/seed.ts';
 import { float4Output, float8Output } from './numbers.ts';
 
@@ -93,7 +93,7 @@ const single = (value: number): [string, Buffer] => {
 };
 
 test('the shortest digits of floats are those that the server writes', async () => {
-  await using server = await scratchPostgres();
+  await using server = await startDatabase();
   await server.client.query('set extra_float_digits = 1');
   for (const [type, values, form, output] of [
     ['float8', doubles, double, float8Output],
