@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { version } from './cli/version.ts';
+import { version } from './version.ts';
 import type { BrokerConfig, Config, SinkConfig, SourceConfig } from './config.ts';
 import type { Connector } from './connectors/connector.ts';
 import type { Log } from './log.ts';

@@ -13,7 +13,7 @@ import { tablesCommand } from './tables.ts';
 import type { CliContext } from './terminal.ts';
 import { validateCommand } from './validate.ts';
 import { verifyCommand } from './verify.ts';
-import { version } from './version.ts';
+import { version } from '../version.ts';
 
 /** The verbs in the order in which a newcomer needs them. */
 const verbs = [

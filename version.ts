@@ -5,7 +5,7 @@ import { join } from 'node:path';
 export const version: string = readVersion();
 
 function readVersion(): string {
-  const [found] = ['..', '../..']
+  const [found] = ['.', '..']
     .map((up) => join(import.meta.dirname, up, 'package.json'))
     .filter((path) => existsSync(path));
   const parsed: unknown = found === undefined ? {} : JSON.parse(readFileSync(found, 'utf8'));
