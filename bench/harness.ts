@@ -63,11 +63,11 @@ async function runs(
   try {
     const found: Run[] = [];
     if (!options.quick) await one(0);
-    const began = Date.now();
+    const began = performance.now();
     do found.push(await one(found.length + 1));
     while (
       !options.quick &&
-      (found.length < RUNS_MIN || Date.now() - began < options.seconds * 1000)
+      (found.length < RUNS_MIN || performance.now() - began < options.seconds * 1000)
     );
     return found;
   } finally {

@@ -1,6 +1,7 @@
 import { componentsOf } from '../components.ts';
 import type { Config } from '../config.ts';
 import { silent } from '../log.ts';
+import { systemClock } from '../runtime/clock.ts';
 import type { Components } from '../runtime/components.ts';
 import { inert } from '../runtime/failpoints.ts';
 import { Positions } from '../runtime/positions.ts';
@@ -44,7 +45,7 @@ export async function openStage(
   const meter = new StageMeter(plan, {
     instruments: { batch: ({ changes }) => progress.add(changes), error: () => {}, up: () => {} },
     passing: { finished: () => {} },
-    now: Date.now,
+    clock: systemClock,
   });
   const stop = new AbortController();
   const context: StageContext = {
@@ -54,6 +55,7 @@ export async function openStage(
     registry: opened.registry,
     positions: new Positions(opened.broker, config.pipeline),
     reach: inert,
+    startOver: false,
     onParked: (sink, { table, code, message }) => {
       throw new Error(`${sink} has parked ${table}: ${code}: ${message}`);
     },

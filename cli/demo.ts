@@ -41,7 +41,7 @@ async function demo(context: CliContext, options: DemoOptions): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-demo-'));
   let kept = false;
   try {
-    const began = Date.now();
+    const began = performance.now();
     const result = await play({
       folder,
       seconds,
@@ -55,7 +55,7 @@ async function demo(context: CliContext, options: DemoOptions): Promise<void> {
       signal: context.signal,
     });
     kept = options.keep === true;
-    const wallSeconds = (Date.now() - began) / 1000;
+    const wallSeconds = (performance.now() - began) / 1000;
     answer(context, options, {
       data: { ...publicPart(result), wallSeconds, ...(kept ? { folder, url: result.url } : {}) },
       lines: () => [

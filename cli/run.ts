@@ -52,7 +52,7 @@ async function run(config: Config, options: RunOptions, context: CliContext): Pr
   await writeRunFile(folder, { pid, url: server.url, token: server.token });
   stack.defer(() => removeRunFile(folder, pid));
 
-  const startedAt = Date.now();
+  const startedAt = performance.now();
   if (options.json === true) {
     const tables = pipeline.topology.tables.map(({ table }) => table);
     const started = { event: 'started', pipeline: config.pipeline, pid, url: server.url, tables };
@@ -66,7 +66,9 @@ async function run(config: Config, options: RunOptions, context: CliContext): Pr
   await pipeline.run(signal);
   await stack.disposeAsync();
   if (options.json === true) {
-    terminal.out(`${JSON.stringify({ event: 'stopped', ranMs: Date.now() - startedAt })}\n`);
+    terminal.out(
+      `${JSON.stringify({ event: 'stopped', ranMs: Math.round(performance.now() - startedAt) })}\n`,
+    );
   } else {
     terminal.out('stopped; the next run goes on from here\n');
   }

@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { MillraceError } from '../errors.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { SmallPipeline } from '../tests/support/small-pipeline.ts';
 import { findRunning } from './client.ts';
 import { readRunFile, removeRunFile, writeRunFile } from './run-file.ts';
@@ -49,7 +50,7 @@ describe('health', () => {
       return held;
     };
     let now = 1_000_000;
-    await using pipeline = await small.open({ now: () => now });
+    await using pipeline = await small.open({ clock: { ...systemClock, elapsed: () => now } });
     const running = pipeline.run(stop.signal);
     await writing;
     expect(pipeline.unhealthy()).toEqual([]);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { systemClock } from './clock.ts';
 import { SmallPipeline } from '../tests/support/small-pipeline.ts';
 
 const never = new AbortController().signal;
@@ -10,7 +11,9 @@ test('what has not reached a sink is counted per table, with the age of the olde
   small.table.before = () => held;
   const committed = Date.now();
   let now = committed;
-  await using pipeline = await small.open({ now: () => now });
+  await using pipeline = await small.open({
+    clock: { ...systemClock, wall: () => now },
+  });
   const running = pipeline.run(stop.signal);
   const found = async (): Promise<object | undefined> => (await pipeline.deliveries(never))[0];
   // The numbers are on the topics, and the first delivery is in the sink's hands for a minute.

@@ -3,7 +3,7 @@ import type { StageMeter } from './stage-meter.ts';
 /** A batch in hand for longer than this means that the loop is dead. */
 const STALLED_MS = 5 * 60_000;
 
-/** Reasons why the process should be restarted; none if all loops live. */
+/** Reasons why the process should be restarted; none if all loops live. `now` is elapsed time. */
 export function unhealthy(stages: readonly StageMeter[], now: number): string[] {
   return stages.flatMap(({ name, state, busySince, lastError }) => {
     if (state === 'failed') return [`${name} has failed: ${lastError?.code ?? 'unknown'}`];

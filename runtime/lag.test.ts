@@ -108,3 +108,12 @@ test('a sink that stands still for a day does not make the trace grow', () => {
   expect(lag.lag('duck', 86_400_000).applied).toBeGreaterThan(86_000);
   expect(lag.kept).toBeLessThanOrEqual(512);
 });
+
+test('a clock of the source that is set back hides nothing for as long as it is behind', () => {
+  const lag = new LagTrace(['duck']);
+  lag.read(50_000_000, 1_000, 3);
+  lag.raw(50_000_000, 1_010);
+  lag.read(10_000_000, 2_000, 40_000_004);
+  lag.raw(10_000_000, 2_500);
+  expect(lag.lag('duck', 2_500)).toMatchObject({ read: 40_000.004, raw: 0.5 });
+});

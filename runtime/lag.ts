@@ -6,8 +6,9 @@
  *  committed ──read──▶ read ──raw──▶ on raw topic ──changes──▶ on .changes ──applied──▶ in the sink
  * ```
  *
- * A change is known by its commit time. A place that has been passed by a commit time has been passed
- * by all before it. Times are milliseconds since 1970.
+ * A change is known by its commit time, in ms since 1970 by the source's clock. A place that has been
+ * passed by a commit time has been passed by all before it. Everything else is elapsed time in ms, so a
+ * clock that is set shows in the first hop alone, where two machines' clocks meet.
  */
 export type Hop = 'read' | 'raw' | 'changes' | 'applied';
 
@@ -28,6 +29,8 @@ export interface HopLag {
 
 const SAMPLES_MAX = 512;
 const SAMPLE_EVERY_MS = 20;
+/** A commit time so much older than one before it means that the source's clock was set back. */
+const SET_BACK_MS = 10_000;
 /** A hop that has had nothing to do for so long has no lag, whatever its last change met. */
 const IDLE_MS = 15_000;
 
@@ -47,17 +50,20 @@ export class LagTrace {
     return this.#samples.length;
   }
 
-  /** A source has read changes, the newest of them committed then. */
-  read(committedAt: number, now: number): void {
+  /** A source has read changes, the newest of them committed then, which was `lagMs` ago by the wall's clock. */
+  read(committedAt: number, now: number, lagMs: number = now - committedAt): void {
     const newest = this.#samples.at(-1);
     const readAt = newest?.passed[0];
     if (readAt !== undefined && now - readAt < SAMPLE_EVERY_MS) return;
-    if (newest !== undefined && committedAt <= newest.committedAt) return;
+    if (newest !== undefined && committedAt <= newest.committedAt) {
+      if (newest.committedAt - committedAt < SET_BACK_MS) return;
+      this.#samples = []; // Or nothing would be measured until that clock is where it was.
+    }
     if (this.#samples.length === SAMPLES_MAX) {
       this.#samples = this.#samples.filter((_, index) => index % 2 === 0);
     }
     this.#samples.push({ committedAt: Math.floor(committedAt), passed: [now] });
-    this.#last[0] = { ms: Math.max(0, now - committedAt), at: now };
+    this.#last[0] = { ms: Math.max(0, lagMs), at: now };
   }
 
   raw(committedAt: number, now: number): void {

@@ -2,6 +2,7 @@ import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { Broker } from '../broker/broker.ts';
 import { copier, numbersIn, positionOf } from '../tests/support/small-parts.ts';
 import { changes, raw, SmallPipeline } from '../tests/support/small-pipeline.ts';
+import { systemClock } from './clock.ts';
 import type { Reach } from './failpoints.ts';
 import { processorLoop, sinkLoop, sourceLoop } from './loops.ts';
 import { Metrics } from './metrics.ts';
@@ -20,6 +21,8 @@ let broker: Broker;
 let effects: string[];
 let stop: AbortController;
 let stages: readonly StagePlan[];
+/** Lets the topics forget all that nobody reads now. */
+let forget: () => Promise<void>;
 
 beforeEach(async () => {
   small = new SmallPipeline(LAST);
@@ -31,6 +34,11 @@ beforeEach(async () => {
   stages = topology.stages;
   await opened.broker.createTopics(topology.topics);
   broker = opened.broker;
+  forget = async () => {
+    const old = topology.topics.map((topic) => ({ ...topic, retentionMs: 1000 }));
+    await broker.createTopics(old.filter(({ cleanup }) => cleanup === 'delete'));
+    await opened.maintain(Date.now() + 30 * 86_400_000);
+  };
 });
 
 /** The real broker, which tells when a publish or a commit is durable. */
@@ -60,7 +68,7 @@ function parts(index: number, crashAt?: string) {
   const meter = new StageMeter(plan, {
     instruments: new Metrics('shop').stage(plan),
     passing: { finished: () => undefined },
-    now: Date.now,
+    clock: systemClock,
   });
   const reach: Reach = (point) => {
     effects.push(point);
@@ -70,8 +78,8 @@ function parts(index: number, crashAt?: string) {
   return { broker: watched(), meter, reach, subscription };
 }
 
-function runSource(crashAt?: string): Promise<void> {
-  const positions = new Positions(broker, 'shop');
+function runSource(crashAt?: string, startOver = false): Promise<void> {
+  const positions = new Positions(broker, 'shop', { startOver });
   small.source.acknowledged = (reached) => {
     effects.push('acknowledged to the source');
     if (reached === positionOf(LAST)) stop.abort();
@@ -80,17 +88,18 @@ function runSource(crashAt?: string): Promise<void> {
   return sourceLoop(small.source.connect(), stage, stop.signal);
 }
 
-function runProcessor(crashAt?: string): Promise<void> {
-  return processorLoop(copier(), parts(1, crashAt), stop.signal);
+function runProcessor(crashAt?: string, acceptGaps = false): Promise<void> {
+  return processorLoop(copier(), { ...parts(1, crashAt), acceptGaps }, stop.signal);
 }
 
-function runSink(crashAt?: string): Promise<void> {
+function runSink(crashAt?: string, acceptGaps = false): Promise<void> {
   small.table.written = () => {
     effects.push('written to the sink');
     if (small.table.rows.length === LAST) stop.abort();
   };
   const stage = {
     ...parts(2, crashAt),
+    acceptGaps,
     halt: never,
     tables: new SinkTables(),
     parked: () => undefined,
@@ -162,3 +171,34 @@ test.each(['sink.received', 'sink.written', 'sink.committed'])(
     expect(order.indexOf('committed')).toBeGreaterThan(order.indexOf('written to the sink'));
   },
 );
+
+test('what a topic forgot before it was read stops a stage, and a new snapshot goes on behind it', async () => {
+  await runSource();
+  stop = new AbortController();
+  await expect(runProcessor('processor.published')).rejects.toThrow('crash');
+  await forget();
+  stop = new AbortController();
+  await expect(runProcessor()).rejects.toMatchObject({ code: 'OFFSET_OUT_OF_RANGE' });
+  stop = new AbortController();
+  await runSource(undefined, true);
+  stop = new AbortController();
+  await runProcessor(undefined, true);
+  expect(inOrder(await numbersIn(broker, changes))).toEqual(wanted);
+});
+
+test('a sink whose ledger is before what its topic has stops, and a new snapshot goes on behind that', async () => {
+  await runSource();
+  stop = new AbortController();
+  await runProcessor();
+  stop = new AbortController();
+  await expect(runSink('sink.written')).rejects.toThrow('crash');
+  await forget();
+  stop = new AbortController();
+  await expect(runSink()).rejects.toMatchObject({ code: 'OFFSET_OUT_OF_RANGE' });
+  await runSource(undefined, true);
+  stop = new AbortController();
+  await runProcessor(undefined, true);
+  stop = new AbortController();
+  await runSink(undefined, true);
+  expect(small.table.rows.length).toBe(LAST);
+});

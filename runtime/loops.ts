@@ -1,5 +1,6 @@
 import {
   type Broker,
+  type BrokerState,
   type Offset,
   type Subscription,
   type TopicName,
@@ -18,6 +19,12 @@ interface Stage {
   readonly broker: Broker;
   readonly meter: StageMeter;
   readonly reach: Reach;
+}
+
+interface Reader extends Stage {
+  readonly subscription: Subscription;
+  /** Go on behind records that a topic has forgotten, which is refused otherwise: a new snapshot brings all rows. */
+  readonly acceptGaps?: boolean;
 }
 
 /** Outside → raw topics. Ends when the signal aborts, after the batch in hand (I8). */
@@ -46,11 +53,12 @@ export async function sourceLoop(
 /** Topics → topics. A partition is opened from its output topics before its first batch. */
 export async function processorLoop(
   processor: Processor,
-  stage: Stage & { readonly subscription: Subscription },
+  stage: Reader,
   signal: AbortSignal,
 ): Promise<void> {
   const { broker, meter, reach } = stage;
-  const topics = new StageTopics(broker, stage.subscription.group, signal);
+  const { group } = stage.subscription;
+  const topics = new StageTopics(broker, group, signal);
   let paused: readonly TopicPartition[] = [];
   const subscription: Subscription = {
     ...stage.subscription,
@@ -58,7 +66,7 @@ export async function processorLoop(
     assigned: async (partitions) => {
       for (const partition of partitions) await processor.open(partition, topics);
       meter.ready();
-      return [];
+      return stage.acceptGaps === true ? behindGaps(await broker.describe(), group) : [];
     },
     revoked: async (partitions) => {
       for (const partition of partitions) await processor.close(partition);
@@ -81,8 +89,7 @@ export async function processorLoop(
   }
 }
 
-type SinkStage = Stage & {
-  readonly subscription: Subscription;
+type SinkStage = Reader & {
   /** Ends a write that is under way; the loop's signal only what comes after it. */
   readonly halt: AbortSignal;
   readonly tables: SinkTables;
@@ -126,8 +133,10 @@ async function deliver(
     topics,
     assigned: async (partitions) => {
       const known = await sink.open(partitions);
+      const state = await broker.describe();
       meter.ready();
-      return [...known, ...(await beginnings(broker, partitions, known))];
+      const next = stage.acceptGaps === true ? known.map((one) => kept(state, one)) : known;
+      return [...next, ...beginnings(state, partitions, known)];
     },
   };
   for await (const batches of broker.subscribe(subscription, signal)) {
@@ -147,18 +156,30 @@ async function deliver(
   }
 }
 
+type Next = TopicPartition & { readonly next: Offset };
+
+/** Where a group goes on, behind what its topics have forgotten; where they have all of it, it knows itself. */
+function behindGaps(state: BrokerState, group: string): Next[] {
+  const committed = state.groups.find((found) => found.group === group)?.committed ?? [];
+  return committed.map((one) => kept(state, one)).filter((one, at) => one !== committed[at]);
+}
+
+/** The same place, or the first that its topic still has. */
+function kept({ topics }: BrokerState, at: Next): Next {
+  const found = topics.find(({ topic }) => topic === at.topic)?.offsets[at.partition];
+  return found === undefined || at.next >= found.start ? at : { ...at, next: found.start };
+}
+
 /** Where partitions begin that the sink has nothing of, whatever the group has committed (I4). */
-async function beginnings(
-  broker: Broker,
+function beginnings(
+  { topics }: BrokerState,
   partitions: readonly TopicPartition[],
   known: readonly TopicPartition[],
-): Promise<(TopicPartition & { readonly next: Offset })[]> {
+): Next[] {
   const unknown = partitions.filter(
     ({ topic, partition }) =>
       !known.some((other) => other.topic === topic && other.partition === partition),
   );
-  if (unknown.length === 0) return [];
-  const { topics } = await broker.describe();
   return unknown.flatMap(({ topic, partition }) => {
     const found = topics.find((candidate) => candidate.topic === topic)?.offsets[partition];
     return found === undefined ? [] : [{ topic, partition, next: found.start }];

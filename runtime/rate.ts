@@ -1,13 +1,13 @@
 const SECONDS = 3;
 
-/** Events per second over the last three seconds, in buckets of one second. */
+/** Events per second over the last three seconds, in buckets of one second. `now` must not go back. */
 export class Rate {
   readonly #buckets = new Float64Array(SECONDS + 1);
   readonly #now: () => number;
   readonly #startedAt: number;
   #second: number;
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = () => performance.now()) {
     this.#now = now;
     this.#startedAt = now();
     this.#second = Math.floor(this.#startedAt / 1000);

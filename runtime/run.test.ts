@@ -3,6 +3,7 @@ import { topicName } from '../broker/broker.ts';
 import { pack } from '../broker/records.ts';
 import { numbersIn, NumbersSource, positionOf } from '../tests/support/small-parts.ts';
 import { changes, raw, SmallPipeline } from '../tests/support/small-pipeline.ts';
+import { systemClock } from './clock.ts';
 import { failpoints, type Reach } from './failpoints.ts';
 import { Positions, positionsTopic } from './positions.ts';
 
@@ -115,7 +116,9 @@ test('status says what each stage has done and how far behind its input it is', 
   const small = new SmallPipeline(12);
   const stop = new AbortController();
   // A clock ahead of the source's: on a fast machine no hop takes a whole millisecond.
-  await using pipeline = await small.open({ now: () => Date.now() + 5 });
+  await using pipeline = await small.open({
+    clock: { ...systemClock, wall: () => Date.now() + 5 },
+  });
   const running = pipeline.run(stop.signal);
   // Also when an expectation fails: a stage must not outlive the broker.
   await using stack = new AsyncDisposableStack();

@@ -15,6 +15,7 @@ import type {
   QueryResult,
   SnapshotProgress,
 } from './components.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { deliveries, type Delivery } from './deliveries.ts';
 import { DrainDeadline } from './drain.ts';
 import { inert, type Reach } from './failpoints.ts';
@@ -37,7 +38,7 @@ export interface RunOptions {
   /** Forget the source's position and begin with a new snapshot. */
   readonly startOver?: boolean;
   readonly reach?: Reach;
-  readonly now?: () => number;
+  readonly clock?: Clock;
 }
 
 /** A pipeline with its broker open: made by {@link openPipeline}, runs once. */
@@ -48,7 +49,7 @@ export class Pipeline implements AsyncDisposable {
   readonly metrics: Metrics;
   readonly #context: StageContext;
   readonly #options: RunOptions;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #startedAt: number;
   readonly #meters: readonly StageMeter[];
   readonly #lag: LagTrace;
@@ -68,11 +69,11 @@ export class Pipeline implements AsyncDisposable {
   ) {
     const { config, components, topology } = parts;
     const { broker, registry } = opened;
-    const { reach = inert, startOver } = options;
+    const { reach = inert, startOver = false } = options;
     this.#opened = opened;
     this.#options = options;
-    this.#now = options.now ?? Date.now;
-    this.#startedAt = this.#now();
+    this.#clock = options.clock ?? systemClock;
+    this.#startedAt = this.#clock.wall();
     this.topology = topology;
     this.metrics = new Metrics(config.pipeline);
     this.#lag = new LagTrace(config.sinks.map((sink) => sink.name));
@@ -84,8 +85,9 @@ export class Pipeline implements AsyncDisposable {
       broker,
       registry,
       reach,
+      startOver,
       positions: new Positions(broker, config.pipeline, {
-        startOver: startOver ?? false,
+        startOver,
         tables: topology.tables.map(({ table }) => table),
       }),
       source: this.#source,
@@ -153,7 +155,7 @@ export class Pipeline implements AsyncDisposable {
       }),
       lag: this.#context.config.sinks.map(({ name }) => ({
         sink: name,
-        ...this.#lag.lag(name, this.#now()),
+        ...this.#lag.lag(name, this.#clock.elapsed()),
       })),
       snapshot: this.#source.snapshot,
       copies: this.#source.copies,
@@ -170,12 +172,12 @@ export class Pipeline implements AsyncDisposable {
     const held = new Map<string, readonly TableHeld[]>();
     for (const [name, sink] of this.#sinks) held.set(name, (await sink.held?.()) ?? []);
     const { broker } = this.#context;
-    return deliveries({ broker, topology: this.topology, held, now: this.#now() }, signal);
+    return deliveries({ broker, topology: this.topology, held, now: this.#clock.wall() }, signal);
   }
 
   /** Reasons why the process should be restarted; none if it is alive. */
   unhealthy(): string[] {
-    return unhealthy(this.#meters, this.#now());
+    return unhealthy(this.#meters, this.#clock.elapsed());
   }
 
   /** Reasons why changes do not flow now; none if every stage runs. */
@@ -242,7 +244,7 @@ export class Pipeline implements AsyncDisposable {
     return new StageMeter(stage, {
       instruments: this.metrics.stage(stage),
       passing,
-      now: this.#now,
+      clock: this.#clock,
     });
   }
 

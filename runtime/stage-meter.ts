@@ -2,13 +2,14 @@ import type { RecordBatch } from '../broker/broker.ts';
 import { RecordCursor } from '../broker/records.ts';
 import type { ChangeBatch } from '../connectors/connector.ts';
 import { MillraceError } from '../errors.ts';
+import type { Clock } from './clock.ts';
 import type { StageInstruments } from './metrics.ts';
 import { Rate } from './rate.ts';
 import type { StageError, StageKind, StageState } from './stage.ts';
 
-/** Told of changes that have passed this stage, by the commit time of the newest. */
+/** Told of changes that have passed this stage, by the commit time of the newest; `now` is elapsed time. */
 export interface Passing {
-  readonly received?: (committedAt: number, now: number) => void;
+  readonly received?: (committedAt: number, now: number, lagMs: number) => void;
   readonly finished: (committedAt: number, now: number) => void;
 }
 
@@ -20,14 +21,14 @@ export class StageMeter {
   lastError: StageError | null = null;
   errors = 0;
   changes = 0;
-  /** When the batch in hand was taken; null between batches. */
+  /** When the batch in hand was taken, in elapsed time; null between batches. */
   busySince: number | null = null;
   /** Since the stage was last opened. */
   batches = 0;
   readonly #rate: Rate;
   readonly #instruments: StageInstruments;
   readonly #passing: Passing;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   #bytes = 0;
   #records = 0;
   #newest: number | null = null;
@@ -37,15 +38,15 @@ export class StageMeter {
     wiring: {
       readonly instruments: StageInstruments;
       readonly passing: Passing;
-      readonly now: () => number;
+      readonly clock: Clock;
     },
   ) {
     this.name = stage.name;
     this.kind = stage.kind;
     this.#instruments = wiring.instruments;
     this.#passing = wiring.passing;
-    this.#now = wiring.now;
-    this.#rate = new Rate(wiring.now);
+    this.#clock = wiring.clock;
+    this.#rate = new Rate(wiring.clock.elapsed);
     this.#state('starting');
   }
 
@@ -76,22 +77,24 @@ export class StageMeter {
     this.errors++;
     const code = error instanceof MillraceError ? error.code : 'UNEXPECTED';
     const message = error instanceof Error ? error.message : String(error);
-    this.lastError = { code, message, at: this.#now() };
+    this.lastError = { code, message, at: this.#clock.wall() };
     this.#instruments.error(code);
     this.#state(state);
   }
 
   /** A source has read a batch. */
   received(batch: ChangeBatch): void {
-    const now = this.#now();
+    const now = this.#clock.elapsed();
     this.busySince = now;
     this.#bytes = batch.outgoing.reduce((sum, { records }) => sum + records.bytes, 0);
-    if (batch.committedAt !== null) this.#passing.received?.(batch.committedAt, now);
+    const { committedAt } = batch;
+    if (committedAt === null) return;
+    this.#passing.received?.(committedAt, now, this.#clock.wall() - committedAt);
   }
 
   /** A processor or a sink has been given batches. */
   delivered(batches: readonly RecordBatch[]): void {
-    this.busySince = this.#now();
+    this.busySince = this.#clock.elapsed();
     this.#bytes = 0;
     this.#records = 0;
     this.#newest = null;
@@ -104,7 +107,7 @@ export class StageMeter {
 
   /** The batch in hand is durable where it belongs. */
   finished(done: { readonly changes: number; readonly committedAt: number | null }): void {
-    const now = this.#now();
+    const now = this.#clock.elapsed();
     this.changes += done.changes;
     this.batches++;
     this.#rate.add(done.changes);

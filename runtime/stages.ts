@@ -24,6 +24,8 @@ export interface StageContext {
   readonly sinks: Map<string, QueryableSink>;
   /** Tables of each sink of the configuration, by its name. */
   readonly tables: ReadonlyMap<string, SinkTables>;
+  /** The snapshot is taken anew: what topics have forgotten is not missed. */
+  readonly startOver: boolean;
   readonly onParked: (sink: string, table: ParkedTable) => void;
   /** Ends writes that are under way: the stop has taken too long. */
   readonly halt: AbortSignal;
@@ -77,7 +79,7 @@ export function processorLife(
   plan: StagePlan,
   meter: StageMeter,
 ): StageLife {
-  const { broker, components, reach } = context;
+  const { broker, components, reach, startOver } = context;
   const subscription = {
     group: groupOf(plan),
     topics: plan.inputs,
@@ -85,7 +87,8 @@ export function processorLife(
   };
   return async (signal) => {
     await using processor = await components.openProcessor(context.registry);
-    await processorLoop(processor, { broker, meter, reach, subscription }, signal);
+    const stage = { broker, meter, reach, subscription, acceptGaps: startOver };
+    await processorLoop(processor, stage, signal);
   };
 }
 
@@ -94,7 +97,7 @@ export function sinkLife(
   plan: { readonly stage: StagePlan; readonly sink: SinkConfig },
   meter: StageMeter,
 ): StageLife {
-  const { broker, components, reach, halt, sinks } = context;
+  const { broker, components, reach, halt, sinks, startOver: acceptGaps } = context;
   const { name, batchBytesMax, batchRowsMax } = plan.sink;
   const tables = context.tables.get(name);
   if (tables === undefined) throw new TypeError(`no tables of sink ${name}`);
@@ -109,7 +112,7 @@ export function sinkLife(
     await using sink = await components.openSink(plan.sink, context.registry);
     sinks.set(name, sink);
     try {
-      const stage = { broker, meter, reach, subscription, halt, tables, parked };
+      const stage = { broker, meter, reach, subscription, acceptGaps, halt, tables, parked };
       await sinkLoop(sink, stage, signal);
     } finally {
       sinks.delete(name);

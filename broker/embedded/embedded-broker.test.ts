@@ -163,3 +163,29 @@ test('settings that change take effect on a topic that exists', async () => {
   await embedded.maintain(Date.now() + 5000);
   expect(await readAll(embedded.broker, topic)).toEqual([]);
 });
+
+test('age forgets nothing that a reader has yet to do, however old a clock that jumps makes it', async () => {
+  await using embedded = await open(await temporaryFolder());
+  const { broker } = embedded;
+  const topic = freshTopic();
+  await broker.createTopics([settings(topic, { retentionMs: 1000 })]);
+  const publish = async (value: string): Promise<void> =>
+    broker.publish([to(topic, 0, [record('k', value)])]);
+  for (const value of ['1', '2', '3']) await publish(value);
+  {
+    await using reader = member(broker, { group: 'g', topics: [topic] });
+    const [batch] = await reader.next();
+    await embedded.maintain(Date.now() + 10 * 86_400_000);
+    expect(values(await readAll(broker, topic))).toEqual(['1', '2', '3']);
+    if (batch === undefined) throw new Error('nothing was delivered');
+    await broker.commit([batch.consumed]);
+    await embedded.maintain(Date.now() + 10 * 86_400_000);
+    expect(await readAll(broker, topic)).toEqual([]);
+    await publish('4');
+    await embedded.maintain(Date.now() + 10 * 86_400_000);
+    expect(values(await readAll(broker, topic))).toEqual(['4']);
+  }
+  // Nobody reads it any more.
+  await embedded.maintain(Date.now() + 10 * 86_400_000);
+  expect(await readAll(broker, topic)).toEqual([]);
+});

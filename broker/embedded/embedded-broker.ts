@@ -61,7 +61,15 @@ export class EmbeddedBroker implements Broker {
     const catalogue = new Catalogue(database);
     const progress = new Progress(database, catalogue);
     const keys = compactionKeysMax === undefined ? {} : { keysPerPass: compactionKeysMax };
-    const maintenance = new Maintenance({ database, table, catalogue, log, now, ...keys });
+    const maintenance = new Maintenance({
+      database,
+      table,
+      catalogue,
+      log,
+      now,
+      needed: (of) => progress.needed(of),
+      ...keys,
+    });
     const grown = maintenance.grown.bind(maintenance);
     this.#database = database;
     this.#catalogue = catalogue;

@@ -69,6 +69,11 @@ export class Group {
     this.#rebalance();
   }
 
+  /** Whether a member wants the partition. */
+  reads(log: PartitionLog): boolean {
+    return this.#target.has(log);
+  }
+
   heldBy(member: Member): Assignment[] {
     return [...this.#held.values()].filter((held) => held.member === member);
   }

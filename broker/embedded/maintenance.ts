@@ -9,6 +9,8 @@ import type { SegmentTable } from './segment-table.ts';
 
 /** How often age is looked at. */
 const INTERVAL_MS = 30_000;
+/** After opening, age forgets nothing for so long: readers are to come back first. */
+const GRACE_MS = 60_000;
 /** Compaction begins when half of a partition is dirty, and it is at least this much. */
 const DIRTY_BYTES_MIN = 16 * 1024 * 1024;
 const DIRTY_SEGMENTS_MIN = 1000;
@@ -21,6 +23,8 @@ export interface MaintenanceParts {
   readonly catalogue: Catalogue;
   readonly log: Log;
   readonly now: () => number;
+  /** First offset of a partition that somebody who reads it has not done; Infinity for none. */
+  readonly needed: (log: PartitionLog) => number;
   readonly keysPerPass?: number;
 }
 
@@ -29,6 +33,7 @@ export class Maintenance implements AsyncDisposable {
   readonly #of: MaintenanceParts;
   readonly #closing = new AbortController();
   readonly #timer: NodeJS.Timeout;
+  readonly #openedAt = performance.now();
   #last: Promise<void> = Promise.resolve();
   #scheduled = false;
 
@@ -45,7 +50,13 @@ export class Maintenance implements AsyncDisposable {
 
   /** Forgets and compacts all that may be, however little it is. */
   run(now: number): Promise<void> {
-    return this.#next(() => this.#all(now, { pauseMs: 0, isDue: (log) => log.dirtySegments > 0 }));
+    return this.#next(() =>
+      this.#all(now, {
+        pauseMs: 0,
+        byAge: true,
+        isDue: (log) => log.dirtySegments > 0,
+      }),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -60,7 +71,9 @@ export class Maintenance implements AsyncDisposable {
     void this.#next(async () => {
       this.#scheduled = false;
       try {
-        await this.#all(this.#of.now(), { pauseMs: BACKGROUND_PAUSE_MS, isDue: isDirty });
+        const byAge = performance.now() - this.#openedAt > GRACE_MS;
+        const how = { pauseMs: BACKGROUND_PAUSE_MS, byAge, isDue: isDirty };
+        await this.#all(this.#of.now(), how);
       } catch (error) {
         // It is tried again at the next interval; what it was to free stays readable until then.
         this.#of.log.warn({ err: error }, 'retention or compaction failed');
@@ -87,7 +100,8 @@ export class Maintenance implements AsyncDisposable {
       for (const log of catalogue.all()) {
         signal.throwIfAborted();
         if (log.settings.cleanup === 'delete') {
-          while (forgetOldest(of, log, now)) await pause();
+          const needed = how.byAge ? this.#of.needed(log) : log.start;
+          while (forgetOldest(of, log, { now, needed })) await pause();
         } else if (how.isDue(log) || table.hasExpired(log, expiry(log, now))) {
           await compact(of, log, now);
         }
@@ -99,6 +113,7 @@ export class Maintenance implements AsyncDisposable {
 }
 
 interface How {
+  readonly byAge: boolean;
   readonly pauseMs: number;
   readonly isDue: (log: PartitionLog) => boolean;
 }

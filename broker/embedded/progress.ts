@@ -128,6 +128,15 @@ export class Progress {
     for (const group of this.#groups.values()) group.wake(log);
   }
 
+  /** First offset of a partition that a group with members on it has not done; Infinity if there is none. */
+  needed(log: PartitionLog): number {
+    let least = Infinity;
+    for (const group of this.#groups.values()) {
+      if (group.reads(log)) least = Math.min(least, group.committed.get(log) ?? log.start);
+    }
+    return least;
+  }
+
   describe(): BrokerState['groups'] {
     const known = [...this.#groups.values()].filter(
       ({ members, committed }) => members > 0 || committed.size > 0,

@@ -17,11 +17,11 @@ const PLAIN_EVERY_MS = 1000;
 
 /** Lines as time goes by, and on a terminal a block below them that is refreshed in place. */
 export function audience(terminal: Terminal): Audience {
-  const began = Date.now();
-  const since = (): string => `${((Date.now() - began) / 1000).toFixed(1).padStart(5)} s`;
+  const began = performance.now();
+  const since = (): string => `${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s`;
   const pace = new Pace();
   let drawn = 0;
-  let plainAt = 0;
+  let plainAt = -Infinity;
   const erase = (): string => (drawn === 0 ? '' : `\x1b[${drawn}A\x1b[J`);
   return {
     event: (text) => {
@@ -35,8 +35,8 @@ export function audience(terminal: Terminal): Audience {
           `${erase()}${lines.map((line) => `${line.slice(0, terminal.columns)}\n`).join('')}`,
         );
         drawn = lines.length;
-      } else if (Date.now() - plainAt >= PLAIN_EVERY_MS) {
-        plainAt = Date.now();
+      } else if (performance.now() - plainAt >= PLAIN_EVERY_MS) {
+        plainAt = performance.now();
         terminal.out(`${since()}  ${lines.map((line) => line.trim()).join(' | ')}\n`);
       }
     },
@@ -76,7 +76,7 @@ class Pace {
   readonly #samples: { at: number; rows: number }[] = [];
 
   of(load: Readonly<LoadCounts>): number {
-    const now = { at: Date.now(), rows: rows(load) };
+    const now = { at: performance.now(), rows: rows(load) };
     this.#samples.push(now);
     if (this.#samples.length > 9) this.#samples.shift();
     const [first = now] = this.#samples;

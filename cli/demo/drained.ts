@@ -23,10 +23,10 @@ export interface DrainOptions {
  * stream, after all of it. When no stage has records left to do then, all is done.
  */
 export async function drained(options: DrainOptions): Promise<boolean> {
-  const until = Date.now() + options.timeoutMs;
+  const until = performance.now() + options.timeoutMs;
   const first = await commitMark(options.client);
   let second: string | null = null;
-  while (Date.now() < until) {
+  while (performance.now() < until) {
     const seen = await options.pipeline.has(markQuery(second ?? first), options.signal);
     const status = await options.pipeline.status(options.signal);
     options.watch(status);

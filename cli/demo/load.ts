@@ -79,13 +79,13 @@ export class ShopLoad implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const began = Date.now();
+    const began = performance.now();
     let changed = 0;
     try {
       while (!this.#stopping) {
         if (this.#columnWanted) await this.#addColumn();
         changed += await this.#perform(draw(this.#random));
-        const ahead = (changed / this.#changesPerSecond) * 1000 - (Date.now() - began);
+        const ahead = (changed / this.#changesPerSecond) * 1000 - (performance.now() - began);
         if (ahead > 1) await sleep(Math.min(ahead, 100));
       }
     } finally {

@@ -102,12 +102,12 @@ async function underLoad(postgres: EmbeddedPostgres, options: PlayOptions): Prom
     await pipeline[Symbol.asyncDispose]();
     await load[Symbol.asyncDispose]();
   };
-  const began = Date.now();
+  const began = performance.now();
   audience.event(`load and pipeline (process ${pipeline.pid}) have started`);
   const [kills, columns] = [[...options.killsAtMs], [...options.columnsAtMs]];
   try {
     for (;;) {
-      const elapsed = Date.now() - began;
+      const elapsed = performance.now() - began;
       if (elapsed >= options.seconds * 1000) break;
       if ((columns[0] ?? Infinity) <= elapsed) {
         columns.shift();
@@ -126,7 +126,7 @@ async function underLoad(postgres: EmbeddedPostgres, options: PlayOptions): Prom
       load.assertRunning();
       audience.live(load.counts, await pipeline.status(signal));
       const next = Math.min(kills[0] ?? Infinity, columns[0] ?? Infinity, options.seconds * 1000);
-      const wait = Math.min(TICK_MS, next - (Date.now() - began));
+      const wait = Math.min(TICK_MS, next - (performance.now() - began));
       if (wait > 0) await sleep(wait, undefined, { signal });
     }
   } catch (error) {

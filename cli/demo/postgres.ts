@@ -133,7 +133,7 @@ async function freePort(): Promise<number> {
 }
 
 async function ready(server: ChildProcess, url: string, logFile: string): Promise<void> {
-  const until = Date.now() + START_TIMEOUT_MS;
+  const until = performance.now() + START_TIMEOUT_MS;
   for (;;) {
     const client = new Client({ connectionString: url });
     // An error of a connection that failed is in what `connect` throws.
@@ -143,7 +143,7 @@ async function ready(server: ChildProcess, url: string, logFile: string): Promis
       await client.end();
       return;
     } catch (cause) {
-      if (server.exitCode !== null || Date.now() > until) {
+      if (server.exitCode !== null || performance.now() > until) {
         const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n');
         const last = lines.findLast((line) => line.includes('FATAL:')) ?? lines.at(-1) ?? '';
         throw new MillraceError('ENVIRONMENT', `The embedded Postgres did not start: ${last}`, {

@@ -24,6 +24,7 @@ export interface CompactOptions {
   readonly outgoingBytesMax?: number;
   /** Size of the files of rows, at which they are given up when most of them is garbage. */
   readonly rowSegmentBytes?: number;
+  /** Elapsed time in ms, which never goes back: a clock that is set must not make it forget. */
   readonly now?: () => number;
 }
 
@@ -65,7 +66,7 @@ class Compact implements CompactProcessor {
   #refusal: MillraceError | null = null;
 
   constructor(options: CompactOptions, registry: SchemaRegistry, log: Log) {
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? (() => performance.now());
     this.#log = log;
     this.#schemas = new ValueSchemas(registry);
     this.#shop = {

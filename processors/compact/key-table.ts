@@ -49,7 +49,7 @@ const PART_SLOTS_MAX = 16_384;
  * the next 64 keys beforehand gained nothing that could be measured.
  */
 export class KeyTable {
-  /** Seconds since 1970: set by the owner at the start of each call. */
+  /** Seconds that have passed: set by the owner at the start of each call, never back. */
   now = 0;
   keys = 0;
   /** Entries ever used: their numbers are below it. */

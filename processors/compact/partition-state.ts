@@ -59,7 +59,7 @@ export class PartitionState {
     return this.#table.bytes;
   }
 
-  /** `now` in ms since 1970. */
+  /** Elapsed time in ms. */
   set now(now: number) {
     this.#table.now = Math.floor(now / 1000);
   }

@@ -2,6 +2,7 @@ import type { Broker, TopicName } from '../../broker/broker.ts';
 import { MillraceError } from '../../errors.ts';
 import { silent } from '../../log.ts';
 import { compactProcessor, type CompactOptions } from '../../processors/compact/compact.ts';
+import { systemClock } from '../../runtime/clock.ts';
 import type { Reach } from '../../runtime/failpoints.ts';
 import { processorLoop } from '../../runtime/loops.ts';
 import { Metrics } from '../../runtime/metrics.ts';
@@ -42,7 +43,7 @@ export async function compactedByMembers(
       const meter = new StageMeter(plan, {
         instruments: new Metrics('shop').stage(plan),
         passing: { finished: () => undefined },
-        now: Date.now,
+        clock: systemClock,
       });
       const subscription = {
         group: GROUP,

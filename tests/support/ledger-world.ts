@@ -142,10 +142,10 @@ http: { port: 0 }
   }
 
   async #until(condition: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
-    const until = Date.now() + timeoutMs;
+    const until = performance.now() + timeoutMs;
     while (!(await condition())) {
       if (this.process.hasEnded) throw new Error(`the pipeline has ended:\n${this.process.said}`);
-      if (Date.now() > until) {
+      if (performance.now() > until) {
         const status = JSON.stringify(await this.process.status());
         throw new Error(`not in ${timeoutMs} ms: ${status}\n${this.process.said}`);
       }

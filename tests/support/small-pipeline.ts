@@ -6,6 +6,7 @@ import { topicName } from '../../broker/broker.ts';
 import { type Embedded, openEmbedded } from '../../broker/embedded/embedded.ts';
 import { type Config, parseConfig } from '../../config.ts';
 import { silent } from '../../log.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import type { Components } from '../../runtime/components.ts';
 import type { Reach } from '../../runtime/failpoints.ts';
 import { openPipeline, type Pipeline } from '../../runtime/run.ts';
@@ -45,7 +46,7 @@ drainTimeout: ${drainTimeout}
     options: {
       readonly reach?: Reach;
       readonly startOver?: boolean;
-      readonly now?: () => number;
+      readonly clock?: Clock;
       readonly broker?: Embedded;
     } = {},
   ): Promise<Pipeline> {

@@ -221,7 +221,7 @@ partitions: ${partitions}
 
   /** Waits until the row is there and no stage has anything left to do. */
   async #applied(mark: number): Promise<void> {
-    const until = Date.now() + 40_000;
+    const until = performance.now() + 40_000;
     for (;;) {
       if (this.#failure !== null) throw new Error('the pipeline stopped', { cause: this.#failure });
       const { pipeline } = this.#life;
@@ -231,7 +231,8 @@ partitions: ${partitions}
       const status = await pipeline?.status().catch(() => null);
       const idle = status?.stages.every((stage) => (stage.behindRecords ?? 0) === 0) === true;
       if (idle && found?.rows.length === 1) return;
-      if (Date.now() > until) throw new Error(`not applied in time: ${JSON.stringify(status)}`);
+      if (performance.now() > until)
+        throw new Error(`not applied in time: ${JSON.stringify(status)}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
