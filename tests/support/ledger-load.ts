@@ -7,11 +7,15 @@ const totalWeight = statements.reduce((sum, { weight }) => sum + weight, 0);
 /** Two writers that want the same rows: one of them is rolled back, and the ledger with it. */
 const expectedErrors = new Set(['40P01', '40001', '23505', '55P03']);
 
+const FLOOD = `INSERT INTO events (body) SELECT ledger.body(true) FROM generate_series(1, 300)`;
+
 export interface LoadOptions {
   readonly url: string;
   readonly seed: number;
   /** Transactions per second of each of the two writers, about. */
   readonly transactionsPerSecond?: number;
+  /** Nothing but long rows, as fast as the server takes them. */
+  readonly flood?: boolean;
   /** Failures of the server that are part of the test: the writer connects again. */
   readonly serverMayFail?: boolean;
 }
@@ -65,6 +69,7 @@ export class LedgerLoad implements AsyncDisposable {
       try {
         await client.connect();
         await client.query('SELECT setseed($1)', [random()]);
+        while (!this.#stopping && this.#options.flood === true) await client.query(FLOOD);
         while (!this.#stopping) {
           await this.#transaction(client, random);
           await sleep(pauseMs * 2 * random());

@@ -16,6 +16,8 @@ export interface WorldOptions {
   /** Folders for the broker and for the DuckDB file, if not the world's own. */
   readonly brokerIn?: string;
   readonly sinkIn?: string;
+  /** More of the configuration, as YAML. */
+  readonly more?: string;
 }
 
 const PARTITIONS = 4;
@@ -45,7 +47,7 @@ sinks:
   - { kind: duckdb, path: ${this.sinkFile}, tables: { public.events: { mode: append } } }
 partitions: ${PARTITIONS}
 http: { port: 0 }
-`,
+${options.more ?? ''}`,
     );
   }
 
