@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RecordCursor } from '../../broker/records.ts';
 import { hurried, snapshotTaken, withItems } from '../../tests/support/postgres-items.ts';
@@ -76,6 +77,43 @@ describe('in bounded memory', () => {
     report(`${ROWS} rows`, peak);
     // The versions kept for the test are 24 bytes each at most, in a growing array.
     expect(peak).toBeLessThan(160 * 1024 ** 2 + ROWS * 64);
+  }, 600_000);
+
+  test('while nobody asks for more, no more than a batch is read, and the rest waits in the server', async () => {
+    await using database = await withItems(server, 1);
+    const batchBytesMax = 1024 * 1024;
+    const of = hurried(database, { batchBytesMax });
+    const { last } = await snapshotTaken(of);
+    const rows = 40_000;
+    await database.query(
+      `INSERT INTO items SELECT g, repeat('x', 1000) FROM generate_series(2, ${rows + 1}) g`,
+    );
+    const sent = async (): Promise<unknown> => {
+      const [found] = await database.query(
+        `SELECT sent_lsn FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid
+         WHERE s.database = current_database()`,
+      );
+      return found?.['sent_lsn'];
+    };
+    await using connector = postgresConnector(of);
+    let changes = 0;
+    let held = 0;
+    for await (const batch of connector.changes(last, AbortSignal.timeout(60_000))) {
+      const bytes = batch.outgoing.reduce((sum, { records }) => sum + records.bytes, 0);
+      // What one read of the socket may bring on top.
+      expect(bytes).toBeLessThan(batchBytesMax + 512 * 1024);
+      changes += batch.changes;
+      if (changes === rows) break;
+      if (changes === 0 || held++ > 1) continue;
+      // The server has sent what it can: all of it, if nobody held it back.
+      for (let [before, same] = [await sent(), 0]; same < 10;) {
+        await setTimeout(50);
+        const now = await sent();
+        same = now === before ? same + 1 : 0;
+        before = now;
+      }
+    }
+    expect([changes, held > 1]).toEqual([rows, true]);
   }, 600_000);
 
   test(`a value of ${VALUE_BYTES} bytes goes through whole`, async () => {

@@ -65,8 +65,8 @@ test.skipIf(process.platform !== 'linux')(
       found = await state();
     }
     const { waiting, bytes } = found;
-    console.info(
-      `${Math.round(bytes / MIB)} MiB on the topics, ${waiting} records behind; resident ${Math.round(early / MIB)} MiB, then at most ${Math.round(peak / MIB)} MiB`,
+    process.stdout.write(
+      `${Math.round(bytes / MIB)} MiB on the topics, ${waiting} records behind; resident ${Math.round(early / MIB)} MiB, then at most ${Math.round(peak / MIB)} MiB\n`,
     );
     expect(waiting).toBeGreaterThan(20_000);
     expect(peak - early).toBeLessThan(GROWTH_BYTES_MAX);
