@@ -8,7 +8,7 @@ import { ChangeDecoder } from './change-records.ts';
 import { ledgerTables } from './ledger-schema.ts';
 
 /** What the ledger and the `.changes` topics say of each other. */
-export interface LedgerVerdict {
+export interface ChangesVerdict {
   /** Entries of the ledger, and records of `.changes` that are not rows of the snapshot. */
   readonly committed: number;
   readonly delivered: number;
@@ -27,7 +27,7 @@ const WRONG_MAX = 10;
 export async function ledgerVerdict(
   client: Client,
   { brokerFolder, pipeline, partitions }: BrokerPlace,
-): Promise<LedgerVerdict> {
+): Promise<ChangesVerdict> {
   await using opened = await openEmbedded({ path: brokerFolder, fsync: false }, silent);
   const decoder = new ChangeDecoder(opened.registry);
   const wrong: string[] = [];

@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { compareTables } from '../../cli/verify/tables.ts';
+import { count } from '../../cli/figures.ts';
+import { comparisonLines } from '../../cli/verify/lines.ts';
+import { compareTables, type TableComparison } from '../../cli/verify/tables.ts';
 import { ledgerSchema, ledgerTables } from './ledger-schema.ts';
-import { ledgerVerdict, type LedgerVerdict } from './ledger-verdict.ts';
+import { ledgerVerdict, type ChangesVerdict } from './ledger-verdict.ts';
 import type { TestDatabase, TestPostgres } from './postgres.ts';
 import { RunProcess, type RunOptions } from './run-process.ts';
 
@@ -21,6 +23,11 @@ export interface WorldOptions {
 }
 
 const PARTITIONS = 4;
+
+/** What topics and sink hold, against what was committed. */
+export interface Verdict extends ChangesVerdict {
+  readonly tables: readonly TableComparison[];
+}
 
 /** A database with a ledger, and a folder with the configuration of a pipeline from it. */
 export class LedgerWorld implements AsyncDisposable {
@@ -106,15 +113,15 @@ ${options.more ?? ''}`,
   }
 
   /** Drains, stops in order, and holds topics and tables against what was committed. */
-  async verdict(): Promise<LedgerVerdict> {
-    await this.drained();
+  async verdict(drainTimeoutMs?: number): Promise<Verdict> {
+    await this.drained(drainTimeoutMs);
     this.process.send('SIGTERM');
     deepEqual(await this.process.exit, { code: 0, signal: null }, this.process.said);
     return await this.judge();
   }
 
   /** The same of a pipeline that has ended by itself. */
-  async judge(): Promise<LedgerVerdict> {
+  async judge(): Promise<Verdict> {
     const tables = await compareTables({
       source: { url: this.database.url },
       file: this.sinkFile,
@@ -133,8 +140,9 @@ ${options.more ?? ''}`,
     });
     deepEqual(verdict.wrong, []);
     equal(verdict.delivered, verdict.committed);
-    console.info(`${verdict.committed} committed changes, each delivered once and in order`);
-    return verdict;
+    const found = { ...verdict, tables };
+    process.stdout.write(`${verdictLines(found).join('\n')}\n`);
+    return found;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -154,6 +162,13 @@ ${options.more ?? ''}`,
       await sleep(50);
     }
   }
+}
+
+function verdictLines({ committed, delivered, snapshotRows, tables }: Verdict): string[] {
+  return [
+    `ledger: ${count(committed)} committed changes; .changes: ${count(delivered)}, each once and in order per key, after ${count(snapshotRows)} rows of the snapshot`,
+    ...comparisonLines(tables),
+  ];
 }
 
 /** A connection of its own: the server may have been away since the last. */
