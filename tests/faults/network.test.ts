@@ -1,9 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test, vi } from 'vitest';
+import { Client } from 'pg';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { generator } from '../../cli/demo/load-actions.ts';
 import { LedgerLoad } from '../support/ledger-load.ts';
 import { LedgerWorld } from '../support/ledger-world.ts';
-import { hasPostgres, startPostgres, type TestDatabase } from '../support/postgres.ts';
+import {
+  hasPostgres,
+  startPostgres,
+  type TestDatabase,
+  type TestPostgres,
+} from '../support/postgres.ts';
 import { startProxy, type Proxy } from '../support/proxy.ts';
 import { startStandby } from '../support/standby.ts';
 
@@ -71,7 +77,7 @@ test.skipIf(!hasPostgres(15))(
     await world.start();
     await world.captured();
     await world.drained();
-    await using standby = await startStandby(server.url);
+    await using standby = await startStandby(server, { version: 15 });
     await world.drained();
     await server.stop('immediate');
     to.port = standby.port;
@@ -86,3 +92,44 @@ test.skipIf(!hasPostgres(15))(
     await server.start();
   },
 );
+
+test('a fail-over to a standby that keeps the slot in step goes on where it was, nothing lost', async () => {
+  await using server = await startPostgres({ settings });
+  const to = { port: server.port };
+  await using proxy = await startProxy(to);
+  // All that is asked of the database goes where the pipeline goes, also in the end.
+  const behind: TestPostgres = {
+    ...server,
+    createDatabase: async () => {
+      const database = await server.createDatabase();
+      return { ...database, url: through(proxy)(database) };
+    },
+  };
+  await using world = await LedgerWorld.open(behind, { sourceMore: 'slotFailover: true' });
+  await world.start();
+  await world.captured();
+  await world.drained();
+  await using standby = await startStandby(server, { version: 18, slots: true });
+  await using load = new LedgerLoad({ url: world.database.url, seed, serverMayFail: true });
+  const watching = new Client({ connectionString: standby.url });
+  watching.on('error', () => {});
+  await watching.connect();
+  onTestFinished(() => watching.end());
+  const inStep = async (): Promise<boolean> => {
+    const { rows } = await watching.query(
+      'SELECT FROM pg_replication_slots WHERE synced AND NOT temporary AND invalidation_reason IS NULL',
+    );
+    return rows.length === 1;
+  };
+  await expect.poll(inStep, { timeout: 60_000, interval: 200 }).toBe(true);
+  load.assertRunning();
+  await server.stop('immediate');
+  to.port = standby.port;
+  await standby.promote();
+  proxy.cut();
+  await sleep(1000);
+  await load.stop();
+  expect((await world.verdict(120_000)).delivered).toBeGreaterThan(0);
+  expect(world.process.said).not.toContain('SLOT_LOST');
+  await server.start();
+});

@@ -18,8 +18,8 @@ export interface WorldOptions {
   /** Folders for the broker and for the DuckDB file, if not the world's own. */
   readonly brokerIn?: string;
   readonly sinkIn?: string;
-  /** More of the configuration, as YAML. */
-  readonly more?: string;
+  /** One more line of the source's configuration. */
+  readonly sourceMore?: string;
 }
 
 const PARTITIONS = 4;
@@ -50,11 +50,12 @@ source:
   kind: postgres
   url: ${options.sourceUrl?.(database) ?? database.url}
   tables: [${ledgerTables.join(', ')}]
+  ${options.sourceMore ?? ''}
 sinks:
   - { kind: duckdb, path: ${this.sinkFile}, tables: { public.events: { mode: append } } }
 partitions: ${PARTITIONS}
 http: { port: 0 }
-${options.more ?? ''}`,
+`,
     );
   }
 

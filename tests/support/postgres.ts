@@ -3,7 +3,7 @@ import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 
@@ -49,10 +49,15 @@ export type PostgresVersion = (typeof postgresVersions)[number];
 
 /** 18 comes with `npm ci`, 15 with Debian, the others with `npm ci --prefix tests/postgres-versions`. */
 export function hasPostgres(version: PostgresVersion): boolean {
-  return version === 18 || existsSync(join(programFolder(version), 'postgres'));
+  return version === 18 || existsSync(join(fetchedFolder(version), 'postgres'));
 }
 
-function programFolder(version: Exclude<PostgresVersion, 18>): string {
+/** Where `postgres` and `pg_ctl` of a version are. */
+export async function programFolder(version: PostgresVersion): Promise<string> {
+  return dirname((await binaries(version)).postgres);
+}
+
+function fetchedFolder(version: Exclude<PostgresVersion, 18>): string {
   const fetched = join(import.meta.dirname, '../postgres-versions/node_modules');
   return version === 15 ? DEBIAN_15 : join(fetched, `postgres-${version}/native/bin`);
 }
@@ -171,7 +176,7 @@ async function asAdmin<T>(url: string, work: (admin: Client) => Promise<T>): Pro
 
 async function binaries(version: PostgresVersion): Promise<{ initdb: string; postgres: string }> {
   if (version !== 18) {
-    const folder = programFolder(version);
+    const folder = fetchedFolder(version);
     return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') };
   }
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
