@@ -4,6 +4,7 @@ import { copier, numbersIn, positionOf } from '../tests/support/small-parts.ts';
 import { changes, raw, SmallPipeline } from '../tests/support/small-pipeline.ts';
 import { systemClock } from './clock.ts';
 import type { Reach } from './failpoints.ts';
+import type { Processor } from '../processors/processor.ts';
 import { processorLoop, sinkLoop, sourceLoop } from './loops.ts';
 import { Metrics } from './metrics.ts';
 import { Positions } from './positions.ts';
@@ -150,6 +151,29 @@ test.each(['processor.processed', 'processor.published'])(
     expect(await committed('shop.compact')).toBe(LAST);
   },
 );
+
+test('a partition that a processor pauses gets nothing until it lets it go on, and then all of it', async () => {
+  await runSource();
+  stop = new AbortController();
+  const given: number[] = [];
+  const inner = copier();
+  const processor: Processor = {
+    open: inner.open.bind(inner),
+    close: inner.close.bind(inner),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+    async process(batches) {
+      given.push(...batches.map(({ partition }) => partition));
+      // Partition 1 waits, from the beginning, for all of partition 0.
+      const isOver = given.filter((partition) => partition === 0).length === LAST / 2;
+      const paused = isOver ? [] : [{ topic: raw, partition: 1 }];
+      return { ...(await inner.process(batches)), paused };
+    },
+  };
+  await processorLoop(processor, parts(1), stop.signal);
+  // At most one batch was on its way to partition 1 before the first pause.
+  expect(given.slice(0, 4).filter((partition) => partition === 1).length).toBeLessThanOrEqual(1);
+  expect(inOrder(await numbersIn(broker, changes))).toEqual(wanted);
+});
 
 test.each(['sink.received', 'sink.written', 'sink.committed'])(
   'a sink that is left at %s goes on where its own ledger is, not where the broker believes',
