@@ -109,7 +109,7 @@ partitions: ${partitions}
     // committed when the first has come, so it comes by the stream, after all of it.
     for (const mark of [LAST, LAST + 1]) {
       await this.#database.query(`INSERT INTO things (id) VALUES (${mark})`);
-      await this.#applied(mark);
+      await this.applied(mark);
     }
     this.#stop.abort();
     await this.#running;
@@ -220,7 +220,7 @@ partitions: ${partitions}
   }
 
   /** Waits until the row is there and no stage has anything left to do. */
-  async #applied(mark: number): Promise<void> {
+  async applied(mark: number): Promise<void> {
     const until = performance.now() + 40_000;
     for (;;) {
       if (this.#failure !== null) throw new Error('the pipeline stopped', { cause: this.#failure });
