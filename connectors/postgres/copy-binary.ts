@@ -60,6 +60,11 @@ export class CopyDecoder {
     return this.#rows;
   }
 
+  /** Whether the trailer has come: no row follows. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** Takes the next piece, `chunk[start, end)`; it may be reused afterwards. */
   push(chunk: Buffer, start = 0, end: number = chunk.length): void {
     const rest = this.#rest;

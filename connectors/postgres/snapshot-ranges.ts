@@ -74,12 +74,13 @@ export async function* keyRanges(
   await nameTypesOf(connection, unit);
   let { after } = from;
   for (;;) {
-    const [row] = await connection.rows<{ bound: string[] }>(
+    // Two rows, so that there is one behind the bound: the last range is never empty.
+    const [row, next] = await connection.rows<{ bound: string[] }>(
       `SELECT ARRAY[${columns.map((column) => `${column}::text`).join(', ')}] AS bound
        FROM ${unit.relation} t ${where(keyCondition(unit, { after, until: null }))}
-       ORDER BY ${columns.join(', ')} OFFSET ${from.rowsPerRange - 1} LIMIT 1`,
+       ORDER BY ${columns.join(', ')} OFFSET ${from.rowsPerRange - 1} LIMIT 2`,
     );
-    const until = row?.bound ?? null;
+    const until = next === undefined ? null : (row?.bound ?? null);
     // A table in one piece is best read as it lies; a range of it through the index.
     await connection.rows(`SET LOCAL enable_seqscan = ${after === null && until === null}`);
     yield { after, until };

@@ -8,6 +8,7 @@ import { copyOut } from './copy-out.ts';
 import type { ResolvedOptions } from './options.ts';
 import { tellTables } from './schema-changes.ts';
 import { ProgressMeter } from './snapshot-progress.ts';
+import { lastWithRows, SnapshotMarks } from './snapshot-marks.ts';
 import { copyRange, keyRanges, pageRanges, snapshotUnits } from './snapshot-ranges.ts';
 import type { SnapshotRange, SnapshotUnit } from './snapshot-ranges.ts';
 import { openTableEncoder } from './table-encoder.ts';
@@ -45,6 +46,7 @@ export class Snapshot {
   readonly #begun = new Set<CataloguedTable>();
   /** Rows in the buffer. */
   #rows = 0;
+  #mark: () => Promise<void> = () => Promise.resolve();
 
   /** The connection is in its transaction already. */
   constructor(
@@ -78,13 +80,31 @@ export class Snapshot {
   async *batches(): AsyncGenerator<ChangeBatch> {
     const units = await snapshotUnits(this.#connection, this.#tables, this.#options.filters);
     if (this.#options.includeSchemaChanges && !this.#resumed) yield await this.#definitions();
+    const marks = await this.#openMarks(units);
+    this.#mark = () => marks.mark(this.#buffer, (table) => this.#isFinished(units, table));
     for (const unit of units) {
       if (!this.#state.done.includes(unit.name)) yield* this.#unit(unit);
       if (units.findLast(({ of }) => of === unit.of) === unit) this.#meter.finish(tableOf(unit));
     }
     this.#at = { commitLsn: this.#at.commitLsn, ordinal: COMPLETE, snapshot: null };
+    await this.#mark();
     yield this.#batch();
     this.#buffer.reset();
+  }
+
+  async #openMarks(units: readonly SnapshotUnit[]): Promise<SnapshotMarks> {
+    const { registry, prefix } = this.#options;
+    const { done, table, after } = this.#state;
+    const isBegun = (unit: SnapshotUnit): boolean =>
+      done.includes(unit.name) || (table === unit.name && after !== null);
+    const begun = units.filter(isBegun).map(({ of }) => of);
+    const last = await lastWithRows(this.#connection, units);
+    return new SnapshotMarks(registry, prefix, { tables: this.#tables, begun, last });
+  }
+
+  #isFinished(units: readonly SnapshotUnit[], table: number): boolean {
+    const of = this.#tables[table];
+    return units.every((unit) => unit.of !== of || this.#state.done.includes(unit.name));
   }
 
   /** How the tables are defined, before their first rows. */
@@ -143,7 +163,7 @@ export class Snapshot {
       for await (const _ of reads) {
         count();
         // The position stays at the last whole range: what is published of this one comes again.
-        if (keyed && this.#full()) yield* this.#flush();
+        if (keyed && !decoder.ended && this.#full()) yield* this.#flush();
       }
       decoder.finish();
       count();
@@ -157,7 +177,8 @@ export class Snapshot {
     return this.#rows >= batchRowsMax || this.#buffer.bytes >= batchBytesMax;
   }
 
-  *#flush(): Generator<ChangeBatch> {
+  async *#flush(): AsyncGenerator<ChangeBatch> {
+    await this.#mark();
     yield this.#batch();
     this.#buffer.reset();
     this.#rows = 0;
