@@ -116,6 +116,24 @@ export const codes = {
     exit: 1,
     directive: 'stop',
   },
+  REGISTRY_UNREACHABLE: {
+    meaning: 'The schema registry did not answer.',
+    remedy: 'Check its address and the network. The pipeline tries again by itself.',
+    exit: 3,
+    directive: 'retry',
+  },
+  REGISTRY_AUTH: {
+    meaning: 'The schema registry refused the user, or what the user asked for.',
+    remedy: 'Check user, password or token, and what the user may do with the subjects.',
+    exit: 3,
+    directive: 'stop',
+  },
+  REGISTRY_REFUSED: {
+    meaning: 'The schema registry answered something unexpected.',
+    remedy: 'Check that the address is the base of a Confluent-compatible interface.',
+    exit: 3,
+    directive: 'stop',
+  },
   RECORD_MALFORMED: {
     meaning: 'A record is not what its topic promises.',
     remedy:
