@@ -38,9 +38,17 @@ export interface TopicSettings {
   readonly tombstoneRetentionMs: number;
 }
 
-/** Records for one partition. One publish may hold several for the same partition, in order. */
+/**
+ * Records for one partition. One publish may hold several for the same partition, in order, and the same
+ * writer for several partitions.
+ */
 export interface Outgoing extends TopicPartition {
   readonly records: RecordWriter;
+  /**
+   * How many records of the partition these supersede, where it compacts and the publisher knows: a hint,
+   * so that compaction waits until it has something to do. It may be all of them otherwise.
+   */
+  readonly supersedes?: number;
 }
 
 /** Records of one partition in offset order, all delivered at once. */

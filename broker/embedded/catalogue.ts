@@ -26,6 +26,7 @@ export class Catalogue {
         const found = dirty.get(log.id, log.cleaned);
         log.dirtySegments = Number(found?.['n']);
         log.dirtyBytes = Number(found?.['bytes']);
+        log.supersedes = log.end - log.cleaned;
       }
       this.#add(log);
     }
@@ -123,7 +124,15 @@ export class Catalogue {
   }
 }
 
-const EMPTY = { start: 0, end: 0, bytes: 0, cleaned: 0, dirtyBytes: 0, dirtySegments: 0 };
+const EMPTY = {
+  start: 0,
+  end: 0,
+  bytes: 0,
+  cleaned: 0,
+  dirtyBytes: 0,
+  dirtySegments: 0,
+  supersedes: 0,
+};
 
 interface PartitionRow {
   id: number;

@@ -4,8 +4,8 @@ import { offset } from '../broker.ts';
 import { transaction } from './database.ts';
 import { NewestOffsets } from './newest-offsets.ts';
 import type { PartitionLog } from './partition-log.ts';
-import { storeBodySync } from './segment-body.ts';
-import { segmentOfSync, type SegmentRow, type SegmentTable } from './segment-table.ts';
+import { storeBody } from './segment-body.ts';
+import { segmentOf, type SegmentRow, type SegmentTable } from './segment-table.ts';
 
 /** Keys that one pass looks at: 48 MiB. A partition with more new keys takes several passes. */
 const KEYS_PER_PASS = 1_300_000;
@@ -35,7 +35,11 @@ export async function compact(of: CompactionParts, log: PartitionLog, now: numbe
   const keys = new NewestOffsets(of.keysPerPass ?? keysFor(log));
   do {
     keys.clear();
-    const dirty = { bytes: log.dirtyBytes, segments: log.dirtySegments };
+    const dirty = {
+      bytes: log.dirtyBytes,
+      segments: log.dirtySegments,
+      supersedes: log.supersedes,
+    };
     const upTo = await collect(of, log, keys);
     await clean(of, log, { keys, upTo, last: log.end - 1, tombstonesBefore: expiry(log, now) });
     transaction(of.database, () => of.table.tidy(log.id, { start: log.start, cleaned: upTo }, 0));
@@ -43,6 +47,7 @@ export async function compact(of: CompactionParts, log: PartitionLog, now: numbe
     // What was published meanwhile is dirty; the pass itself has changed the rest.
     log.dirtyBytes -= dirty.bytes;
     log.dirtySegments -= dirty.segments;
+    log.supersedes -= dirty.supersedes;
   } while (keys.full && log.cleaned < log.end);
 }
 
@@ -65,7 +70,7 @@ async function collect(
     const rows = of.table.after(log.id, at, { sizeMax: SLICE_BYTES });
     if (rows.length === 0) return end;
     for (const row of rows) {
-      const cursor = new RecordCursor(segmentOfSync(row).bytes);
+      const cursor = new RecordCursor((await segmentOf(row)).bytes);
       while (cursor.next()) {
         const position = row.base + cursor.delta;
         if (position < at || cursor.keyLength < 0) continue;
@@ -93,7 +98,7 @@ async function clean(of: CompactionParts, log: PartitionLog, pass: Pass): Promis
     const rows = neighbours(of.table.after(log.id, at, { sizeMax: SLICE_BYTES }), log);
     const last = rows.at(-1);
     if (last === undefined) return;
-    rewrite(of, log, { rows, pass });
+    await rewrite(of, log, { rows, pass });
     at = last.next;
     await of.pause();
   }
@@ -115,12 +120,15 @@ function neighbours(rows: readonly SegmentRow[], log: PartitionLog): readonly Se
   return other < 0 ? rows : rows.slice(0, Math.max(1, other));
 }
 
-/** Replaces rows by one with what stays of them, unless that changes nothing. */
-function rewrite(
+/**
+ * Replaces rows by one with what stays of them, unless that changes nothing. Nobody else changes rows of
+ * a partition that compacts, so that others may have their turn between reading and replacing.
+ */
+async function rewrite(
   { database, table }: CompactionParts,
   log: PartitionLog,
   { rows, pass }: { rows: readonly SegmentRow[]; pass: Pass },
-): void {
+): Promise<void> {
   const [first] = rows;
   const last = rows.at(-1);
   if (first === undefined || last === undefined) return;
@@ -128,7 +136,7 @@ function rewrite(
   let newest = 0;
   let tombstones = 0;
   for (const row of rows) {
-    const cursor = new RecordCursor(segmentOfSync(row).bytes);
+    const cursor = new RecordCursor((await segmentOf(row)).bytes);
     while (cursor.next()) {
       const position = row.base + cursor.delta;
       if (!stays(cursor, position, { row, pass })) continue;
@@ -142,7 +150,7 @@ function rewrite(
   if (rows.length === 1 && kept.count === first.count) return;
   const before = rows.reduce((sum, { body }) => sum + body.length, 0);
   const packed = kept.written();
-  const body = storeBodySync(packed);
+  const body = await storeBody(packed);
   const bytesLost = before - (kept.count === 0 ? 0 : body.body.length);
   transaction(database, () => {
     for (const { id } of rows) table.delete(id);

@@ -3,6 +3,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../log.ts';
 import type { Catalogue } from './catalogue.ts';
 import { compact, expiry } from './compaction.ts';
+import { needsCompaction } from './compaction-need.ts';
 import type { PartitionLog } from './partition-log.ts';
 import { forgetOldest } from './retention.ts';
 import type { SegmentTable } from './segment-table.ts';
@@ -11,9 +12,6 @@ import type { SegmentTable } from './segment-table.ts';
 const INTERVAL_MS = 30_000;
 /** After opening, age forgets nothing for so long: readers are to come back first. */
 const GRACE_MS = 60_000;
-/** Compaction begins when half of a partition is dirty, and it is at least this much. */
-const DIRTY_BYTES_MIN = 16 * 1024 * 1024;
-const DIRTY_SEGMENTS_MIN = 1000;
 /** Between two slices in the background, so that it takes at most about half of the time. */
 const BACKGROUND_PAUSE_MS = 5;
 
@@ -45,7 +43,7 @@ export class Maintenance implements AsyncDisposable {
 
   /** To be told of each partition that grows. */
   grown(log: PartitionLog): void {
-    if (isDirty(log) || tooMuch(log)) this.#schedule();
+    if (needsCompaction(log) || tooMuch(log)) this.#schedule();
   }
 
   /** Forgets and compacts all that may be, however little it is. */
@@ -72,7 +70,7 @@ export class Maintenance implements AsyncDisposable {
       this.#scheduled = false;
       try {
         const byAge = performance.now() - this.#openedAt > GRACE_MS;
-        const how = { pauseMs: BACKGROUND_PAUSE_MS, byAge, isDue: isDirty };
+        const how = { pauseMs: BACKGROUND_PAUSE_MS, byAge, isDue: needsCompaction };
         await this.#all(this.#of.now(), how);
       } catch (error) {
         // It is tried again at the next interval; what it was to free stays readable until then.
@@ -116,11 +114,6 @@ interface How {
   readonly byAge: boolean;
   readonly pauseMs: number;
   readonly isDue: (log: PartitionLog) => boolean;
-}
-
-function isDirty(log: PartitionLog): boolean {
-  const enough = log.dirtyBytes >= DIRTY_BYTES_MIN || log.dirtySegments >= DIRTY_SEGMENTS_MIN;
-  return log.settings.cleanup === 'compact' && enough && log.dirtyBytes * 2 >= log.bytes;
 }
 
 function tooMuch({ settings, bytes }: PartitionLog): boolean {

@@ -14,6 +14,8 @@ export interface PartitionLog extends TopicPartition {
   bytes: number;
   dirtyBytes: number;
   dirtySegments: number;
+  /** How many records those that compaction has not looked at supersede, at most. */
+  supersedes: number;
   /** Compaction has gone through everything before this offset. */
   cleaned: number;
 }

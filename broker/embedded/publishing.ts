@@ -1,6 +1,7 @@
 import type { Consumed, Outgoing, PublishOptions } from '../broker.ts';
 import type { Catalogue } from './catalogue.ts';
 import { brokerError } from './database.ts';
+import type { RecordWriter } from '../records.ts';
 import type { Durability } from './durability.ts';
 import type { PartitionLog } from './partition-log.ts';
 import type { Progress, Reached } from './progress.ts';
@@ -11,10 +12,16 @@ import type { SegmentTable } from './segment-table.ts';
 /** Spans of one publish that may be in the thread pool at once: it has four threads for everybody. */
 const COMPRESSING_MAX = 4;
 
-interface Part {
-  readonly log: PartitionLog;
+/** The records of a writer: cut and compressed once, however many partitions get them. */
+interface Packed {
   readonly spans: readonly RecordSpan[];
   readonly bodies: SegmentBody[];
+}
+
+interface Part {
+  readonly log: PartitionLog;
+  readonly packed: Packed;
+  readonly supersedes: number;
 }
 
 /** A publish on its way. `reached` is empty until it is checked, in the turn in which it is written. */
@@ -60,20 +67,25 @@ export class Publishing {
 
   publish(outgoing: readonly Outgoing[], by: PublishOptions): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const packed = new Map<RecordWriter, Packed>();
     const parts = outgoing
       .filter(({ records }) => records.count > 0)
-      .map(({ topic, partition, records }): Part => ({
-        log: this.#of.catalogue.partition(topic, partition),
-        spans: spansOf(records, this.#of.recordBytesMax, topic),
-        bodies: [],
-      }));
+      .map(({ topic, partition, records, supersedes = records.count }): Part => {
+        const log = this.#of.catalogue.partition(topic, partition);
+        const found = packed.get(records) ?? {
+          spans: spansOf(records, this.#of.recordBytesMax, topic),
+          bodies: [],
+        };
+        packed.set(records, found);
+        return { log, packed: found, supersedes };
+      });
     const consumed = by.consumed ?? [];
     const pending = { parts, consumed, resolve, reject, ready: false, reached: [] };
     this.#queue.push(pending);
     this.#waiting.add(promise);
     const settled = (): unknown => this.#waiting.delete(promise);
     promise.then(settled, settled);
-    this.#compress(pending);
+    this.#compress(pending, [...packed.values()]);
     return promise;
   }
 
@@ -82,9 +94,9 @@ export class Publishing {
     while (this.#waiting.size > 0) await Promise.allSettled(this.#waiting);
   }
 
-  #compress(pending: Pending): void {
+  #compress(pending: Pending, packed: readonly Packed[]): void {
     const waiting: Promise<void>[] = [];
-    const spans = pending.parts.flatMap(({ spans, bodies }) =>
+    const spans = packed.flatMap(({ spans, bodies }) =>
       spans.map((span, index) => ({ span, bodies, index })),
     );
     const jobs = spans.values();
@@ -178,10 +190,11 @@ export class Publishing {
     });
     progress.saved();
     for (const { reached } of publishes) progress.reachedUnseen(reached);
-    for (const [log, { bytes, segments }] of grew) {
+    for (const [log, { bytes, segments, supersedes }] of grew) {
       log.bytes += bytes;
       log.dirtyBytes += bytes;
       log.dirtySegments += segments;
+      log.supersedes += supersedes;
     }
     return grew;
   }
@@ -195,11 +208,12 @@ export class Publishing {
     }
   }
 
-  #append({ log, spans, bodies }: Part, growth: Growth): void {
+  #append({ log, packed, supersedes }: Part, growth: Growth): void {
     const base = growth.end;
     const now = this.#of.now();
-    spans.forEach((span, index) => {
-      const body = bodies[index] as SegmentBody;
+    growth.supersedes += supersedes;
+    packed.spans.forEach((span, index) => {
+      const body = packed.bodies[index] as SegmentBody;
       const next = base + span.nextDelta;
       this.#of.table.insert(log.id, {
         ...body,
@@ -225,12 +239,13 @@ interface Growth {
   end: number;
   bytes: number;
   segments: number;
+  supersedes: number;
 }
 
 function growthOf(grew: Map<PartitionLog, Growth>, log: PartitionLog): Growth {
   let growth = grew.get(log);
   if (growth === undefined) {
-    growth = { end: log.end, bytes: 0, segments: 0 };
+    growth = { end: log.end, bytes: 0, segments: 0, supersedes: 0 };
     grew.set(log, growth);
   }
   return growth;

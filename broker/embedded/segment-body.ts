@@ -35,7 +35,7 @@ export function storeBody(records: Buffer): SegmentBody | Promise<SegmentBody> {
   });
 }
 
-export function storeBodySync(records: Buffer): SegmentBody {
+function storeBodySync(records: Buffer): SegmentBody {
   if (records.length < COMPRESS_BYTES_MIN) return plain(Buffer.from(records));
   return smaller(records, zstdCompressSync(records, { params, chunkSize: chunkFor(records) }));
 }
@@ -63,12 +63,6 @@ export function loadBody(stored: SegmentBody, size: number): Buffer | Promise<Bu
       error === null ? resolve(records) : reject(error),
     );
   });
-}
-
-export function loadBodySync(stored: SegmentBody, size: number): Buffer {
-  check(stored);
-  if (stored.codec === PLAIN) return view(stored.body);
-  return zstdDecompressSync(stored.body, { chunkSize: atLeast64(size) });
 }
 
 function check(stored: SegmentBody): void {

@@ -2,7 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { offset } from '../broker.ts';
 import type { Segment } from '../records.ts';
 import type { PartitionLog } from './partition-log.ts';
-import { loadBody, loadBodySync, type SegmentBody } from './segment-body.ts';
+import { loadBody, type SegmentBody } from './segment-body.ts';
 
 /** A row of the table `segments`. */
 export interface SegmentRow extends SegmentBody {
@@ -144,10 +144,6 @@ export function segmentOf(row: SegmentRow): Segment | Promise<Segment> {
   const bytes = loadBody(row, row.size);
   if (Buffer.isBuffer(bytes)) return packed(row, bytes);
   return bytes.then((loaded) => packed(row, loaded));
-}
-
-export function segmentOfSync(row: SegmentRow): Segment {
-  return packed(row, loadBodySync(row, row.size));
 }
 
 const packed = (row: SegmentRow, bytes: Buffer): Segment => ({

@@ -10,9 +10,16 @@ const DELETE = 'd'.charCodeAt(0);
  */
 export class Accepted {
   count = 0;
+  /** How many of them were superseded. */
+  superseded = 0;
   readonly #cursor = new RecordCursor(Buffer.alloc(0));
   #entries = new Int32Array(256);
   #starts = new Int32Array(256);
+
+  clear(): void {
+    this.count = 0;
+    this.superseded = 0;
+  }
 
   add(entry: number, start: number): void {
     if (this.count === this.#entries.length) {
@@ -55,11 +62,15 @@ export class Accepted {
       else high = middle;
     }
     this.#entries[low] = -1;
+    this.superseded++;
   }
 
-  /** The same by number, if it is a record of that entry at all: numbers outlive the call. */
-  supersede(index: number, entry: number): void {
-    if (index < this.count && this.#entries[index] === entry) this.#entries[index] = -1;
+  /** The same by number; false if it is no record of that entry: numbers outlive the call. */
+  supersede(index: number, entry: number): boolean {
+    if (index >= this.count || this.#entries[index] !== entry) return false;
+    this.#entries[index] = -1;
+    this.superseded++;
+    return true;
   }
 }
 

@@ -65,6 +65,31 @@ test('changes pass through byte for byte, headers included', async () => {
   expect(run.log.records(latest)).toEqual(given);
 });
 
+test('two batches of a partition in one call are both in .latest', async () => {
+  await using processor = await run.open();
+  run.log.append(input, [insert(1, 1n), insert(2, 2n), insert(2, 3n), insert(3, 4n)]);
+  const batches = [run.log.batch(input, 0, 2), run.log.batch(input, 2, 4)];
+  run.log.publish((await processor.process(batches)).outgoing);
+  const versions = run.log.records(latest).map(({ version }) => version);
+  expect(versions).toEqual([1n, 2n, 3n, 4n]);
+});
+
+test('it says how many records of .latest those of a call supersede', async () => {
+  await using processor = await run.open();
+  const supersedes = async (given: readonly PlainRecord[]): Promise<number | undefined> => {
+    const from = run.log.records(input).length;
+    run.log.append(input, given);
+    const batch = run.log.batch(input, from, from + given.length);
+    const { outgoing } = await processor.process([batch]);
+    run.log.publish(outgoing);
+    return outgoing.find(({ topic }) => topic === latest.topic)?.supersedes;
+  };
+  expect(await supersedes([insert(1, 1n), insert(2, 2n), insert(3, 3n)])).toBe(0);
+  expect(await supersedes([insert(2, 4n), insert(2, 5n), insert(4, 6n)])).toBe(1);
+  expect(await supersedes([...removal(1, 7n), ...removal(4, 8n), insert(1, 9n)])).toBe(2);
+  expect(await supersedes([insert(4, 10n), insert(5, 11n)])).toBe(1);
+});
+
 test('a change at or below the newest version of its key is dropped and counted', async () => {
   await using processor = await run.open();
   await run.give(processor, [insert(1, 5n), insert(1, 5n), insert(1, 4n)]);

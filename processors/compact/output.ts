@@ -7,7 +7,11 @@ const WRITER_BYTES_KEPT = 4 * 1024 * 1024;
 /** What a call makes of a partition. */
 interface Made {
   readonly changes: RecordWriter;
+  /** What `.latest` gets that is not also in `.changes`, or all of that. */
   readonly latest: RecordWriter;
+  /** What `.latest` gets. */
+  newest: RecordWriter;
+  supersedes: number;
   /** Null as long as nothing of it was done. */
   consumed: Consumed | null;
 }
@@ -34,10 +38,15 @@ export class Output {
       const first = 2 * this.#made.size;
       const changes = (this.#writers[first] ??= new RecordWriter(4 * 1024));
       const latest = (this.#writers[first + 1] ??= new RecordWriter(4 * 1024));
-      made = { changes, latest, consumed: null };
+      made = { changes, latest, newest: latest, supersedes: 0, consumed: null };
       this.#made.set(open, made);
     }
     this.#bytes -= made.changes.bytes + made.latest.bytes;
+    if (made.newest === made.changes) {
+      // More of the partition follows: what was all of `.changes` is no longer that.
+      made.latest.copyRun(made.changes.written(), 0, made.changes.bytes);
+      made.newest = made.latest;
+    }
     open.state.begin(made.changes, made.latest);
   }
 
@@ -45,7 +54,8 @@ export class Output {
   end(open: Open, consumed: Consumed | null): void {
     const made = this.#made.get(open);
     if (made === undefined) return;
-    open.state.finish();
+    made.newest = open.state.finish();
+    made.supersedes += open.state.supersedes;
     this.#bytes += made.changes.bytes + made.latest.bytes;
     made.consumed = consumed ?? made.consumed;
   }
@@ -63,8 +73,9 @@ export class Output {
   outgoing(): Outgoing[] {
     const found: Outgoing[] = [];
     for (const [{ changes, latest, partition }, made] of this.#made) {
+      const { newest, supersedes } = made;
       found.push({ topic: changes, partition, records: made.changes });
-      found.push({ topic: latest, partition, records: made.latest });
+      found.push({ topic: latest, partition, records: newest, supersedes });
     }
     return found.filter(({ records }) => records.count > 0);
   }

@@ -1,13 +1,13 @@
 import type { TopicPartition } from '../../broker/broker.ts';
 import { recordPlace } from '../../broker/record-place.ts';
 import { RecordCursor, RecordWriter, type Segment } from '../../broker/records.ts';
-import { MillraceError } from '../../errors.ts';
 import { Accepted } from './accepted.ts';
 import { Arrival } from './arrival.ts';
 import { MOVED, NEW_KEY, OLD_KEY, OLD_PARTITION, TRUNCATED, UNCHANGED } from './headers.ts';
 import { KeyChange } from './key-change.ts';
 import { KeyHash } from '../../broker/key-hash.ts';
 import { KeyTable, type RowPlace } from './key-table.ts';
+import { malformed } from './malformed.ts';
 import { RowBlock } from './row-block.ts';
 import { writeTruncated } from './tombstone.ts';
 import { Watermark } from './watermark.ts';
@@ -43,6 +43,9 @@ export class PartitionState {
   #sweep = 0;
   /** After `moved`: asks for a delete, which is to be lent before the record is given again. */
   readonly arrival = new Arrival();
+  /** Of this call: deletes written, and records of `.latest` from before it that it supersedes. */
+  #deletes = 0;
+  #supersedes = 0;
 
   constructor(shop: Workshop, owner: number) {
     this.#shop = shop;
@@ -69,10 +72,17 @@ export class PartitionState {
     return this.#changes.bytes + this.#latest.bytes;
   }
 
+  /** How many records of `.latest` those of this call supersede. */
+  get supersedes(): number {
+    return this.#supersedes;
+  }
+
   begin(changes: RecordWriter, latest: RecordWriter): void {
     this.#changes = changes;
     this.#latest = latest;
-    this.#accepted.count = 0;
+    this.#accepted.clear();
+    this.#deletes = 0;
+    this.#supersedes = 0;
     this.#block.begin(changes.bytes);
   }
 
@@ -100,14 +110,24 @@ export class PartitionState {
     return 'done';
   }
 
-  /** Publishes the newest record of each key, and keeps the rows. */
-  finish(): void {
-    const { count } = this.#latest;
-    this.#accepted.publish(this.#changes, this.#latest, this.#keyChange);
-    this.#shop.counters.latest += this.#latest.count - count;
+  /**
+   * Keeps the rows and answers what is to be published to `.latest`: the newest record of each key. Where
+   * that is all of `.changes`, as in a snapshot, it is that very writer.
+   */
+  finish(): RecordWriter {
+    const accepted = this.#accepted;
+    const isAll =
+      this.#latest.count === 0 &&
+      accepted.count - accepted.superseded - this.#deletes === this.#changes.count;
+    const newest = isAll ? this.#changes : this.#latest;
+    const before = isAll ? 0 : newest.count;
+    if (!isAll) accepted.publish(this.#changes, newest, this.#keyChange);
+    this.#shop.counters.latest += newest.count - before;
     this.#keyChange.keep(this.#changes, this.#cursor);
-    if (this.#accepted.count === 0) return;
-    this.#block.append(this.#owner, this.#changes.out.bytes, this.#changes.bytes);
+    if (accepted.count > 0) {
+      this.#block.append(this.#owner, this.#changes.out.bytes, this.#changes.bytes);
+    }
+    return newest;
   }
 
   /** Takes records of `.latest`: after all of them the state is what it was when they were published. */
@@ -188,8 +208,10 @@ export class PartitionState {
     if (entry < 0) entry = table.add(this.#hash);
     else this.#displace(entry);
     table.setVersion(entry, high, low);
-    if (cursor.op === DELETE) table.setTombstone(entry, this.#accepted.count);
-    else table.setRow(entry, this.#block.claim(start, this.#changes.bytes));
+    if (cursor.op === DELETE) {
+      table.setTombstone(entry, this.#accepted.count);
+      this.#deletes++;
+    } else table.setRow(entry, this.#block.claim(start, this.#changes.bytes));
     this.#accepted.add(entry, start);
     const moves = cursor.op === DELETE && cursor.headerCount > 0 && cursor.findHeader(NEW_KEY);
     if (moves) this.#keyChange.begin(cursor, start);
@@ -281,13 +303,7 @@ export class PartitionState {
     if (place.segment >= 0) {
       this.#shop.rows.release(place);
       if (this.#block.has(place)) this.#accepted.supersedeAt(this.#block.start(place));
-    } else this.#accepted.supersede(place.length, entry);
+      else this.#supersedes++;
+    } else if (!this.#accepted.supersede(place.length, entry)) this.#supersedes++;
   }
-}
-
-function malformed(message: string, place?: string): MillraceError {
-  return new MillraceError('RECORD_MALFORMED', message, {
-    expected: 'a change event of a source, with op and version beside it',
-    ...(place === undefined ? {} : { place }),
-  });
 }

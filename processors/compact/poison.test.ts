@@ -30,7 +30,7 @@ const valued = (value: Buffer): PlainRecord => ({ ...partial, value });
 const bytes = partial.value ?? Buffer.alloc(0);
 const { version: _, op: __, ...unversioned } = partial;
 const unknownSchema = Buffer.concat([Buffer.of(0, 0, 0, 0x7f, 1), bytes.subarray(5)]);
-const keySchema = Buffer.concat([Buffer.of(0, 0, 0, 0, 1), bytes.subarray(5)]);
+const keySchema = Buffer.concat([(partial.key ?? bytes).subarray(0, 5), bytes.subarray(5)]);
 
 function headed(name: string, text: string): PlainRecord {
   const rest = (partial.headers ?? []).filter((header) => header.name !== name);

@@ -49,6 +49,18 @@ export function brokerRecords(test: BrokerTest): void {
     expect(read).toEqual(written.map((one) => ({ headers: [], ...one })));
   });
 
+  test('records published to several partitions from one writer are whole in each', async (under) => {
+    const topics = [freshTopic(), freshTopic()];
+    await under.broker.createTopics(topics.map((topic) => settings(topic, { partitions: 2 })));
+    const { records } = to(topics[0] as TopicName, 0, [record('a', '1'), record('b', '2')]);
+    const places = topics.flatMap((topic) => [0, 1].map((partition) => ({ topic, partition })));
+    await under.broker.publish(places.map((place) => ({ ...place, records })));
+    await under.reopen();
+    for (const { topic, partition } of places) {
+      expect(values(await readAll(under.broker, topic, { partition }))).toEqual(['1', '2']);
+    }
+  });
+
   test(
     'a record of 16 MiB comes back whole',
     async (under) => {
