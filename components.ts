@@ -61,7 +61,7 @@ const sources = {
 
 const sinks = {
   duckdb: async (options: SinkConfig, wiring: SinkWiring): Promise<QueryableSink> => {
-    const { duckdbSink } = await import('./sinks/duckdb/sink.ts');
+    const { duckdbSinkInThread } = await import('./sinks/duckdb/thread.ts');
     const {
       kind: _,
       name: __,
@@ -71,7 +71,7 @@ const sinks = {
       ...settings
     } = options;
     const { config, log, registry } = wiring;
-    return duckdbSink(
+    return duckdbSinkInThread(
       {
         ...defined(settings),
         tables: tableOptions(options),

@@ -285,7 +285,7 @@ export const codes = {
   },
   // Sink
   SINK_IN_USE: {
-    meaning: 'Another process has the DuckDB file open.',
+    meaning: 'Another process, or another sink of this one, has the DuckDB file open.',
     remedy: 'Close it; use `millrace query` to read while the pipeline runs.',
     exit: 3,
     directive: 'stop',

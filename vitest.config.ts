@@ -2,7 +2,12 @@ import { defineConfig } from 'vitest/config';
 
 // A property that is asked to run for long has that time on top.
 const propertyMs = Number(process.env['PROPERTY_SECONDS'] ?? 0) * 1000;
-const everywhere = { testTimeout: 60_000 + 2 * propertyMs, hookTimeout: 60_000 };
+const everywhere = {
+  testTimeout: 60_000 + 2 * propertyMs,
+  hookTimeout: 60_000,
+  // A condition that a test waits for may take its time on a busy machine.
+  expect: { poll: { timeout: 30_000 } },
+};
 
 export default defineConfig({
   test: {

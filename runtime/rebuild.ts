@@ -123,11 +123,12 @@ class Feed {
         signal.throwIfAborted();
         const batches = taken.flatMap(({ done, value }) => (done === true ? [] : [value]));
         if (batches.length === 0) return;
-        await this.#made.write(batches);
+        // Said before the bytes are given away.
         for (const batch of batches) {
           next[batch.partition] = endOf(batch);
           this.#records += batch.count;
         }
+        await this.#made.write(batches);
         this.#told(this.#records);
       }
     } finally {

@@ -28,7 +28,10 @@ export interface Sink extends AsyncDisposable {
     partitions: readonly TopicPartition[],
   ): Promise<readonly (TopicPartition & { readonly next: Offset })[]>;
 
-  /** Applies batches of partitions that are open, but for those of tables that are or get parked. */
+  /**
+   * Applies batches of partitions that are open, but for those of tables that are or get parked. The bytes
+   * of their segments are given away: the caller does not look at them again.
+   */
   write(batches: readonly RecordBatch[], signal: AbortSignal): Promise<Written>;
 
   /** The tables that are parked. */
@@ -52,7 +55,7 @@ export type RebuildFrom = 'changes' | 'latest';
  * when it is disposed before that, or the sink is; nothing is left of it then.
  */
 export interface Rebuild extends AsyncDisposable {
-  /** Applies batches of `.changes` or `.latest`; throws why one is refused. */
+  /** Applies batches of `.changes` or `.latest`, as {@link Sink.write}; throws why one is refused. */
   write(batches: readonly ReadBatch[]): Promise<void>;
 
   /**
