@@ -70,6 +70,30 @@ export interface AvroField {
 }
 
 /**
+ * A part of a schema on its own: names of records that were defined in the parts before are replaced by
+ * their definitions, and its own are added to `defined`. A record that contains itself keeps its name there.
+ */
+export function withDefinitions(schema: AvroSchema, defined: Map<string, AvroNamed>): AvroSchema {
+  if (typeof schema === 'string') return defined.get(schema) ?? schema;
+  if (isUnion(schema)) return schema.map((branch) => withDefinitions(branch, defined));
+  if (schema.type === 'array') {
+    return { ...schema, items: withDefinitions(schema.items, defined) };
+  }
+  if (schema.type === 'map') {
+    return { ...schema, values: withDefinitions(schema.values, defined) };
+  }
+  if (schema.type !== 'record') return schema;
+  const fields = schema.fields.map((field) => ({
+    ...field,
+    type: withDefinitions(field.type, defined),
+  }));
+  const whole = { ...schema, fields };
+  const { name, namespace } = schema;
+  defined.set(namespace === undefined ? name : `${namespace}.${name}`, whole);
+  return whole;
+}
+
+/**
  * How names of the source become names that Avro allows. `avro`: other characters, and a leading digit,
  * become `_`. `avro_unicode`: they and `_` itself become `_uXXXX`, so that no two names become one.
  * `none`: they are left, and a name that Avro does not allow is refused where it is registered.

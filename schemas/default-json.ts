@@ -47,8 +47,13 @@ export function defaultJson(type: SemanticType, reader: ByteReader): unknown {
       return reader.long() === 0 ? [] : undefined;
     case 'map':
       return reader.long() === 0 ? {} : undefined;
+    case 'double-vector':
+    case 'float-vector':
+      return reader.long() === 0 ? [] : undefined;
     case 'point':
     case 'geometry':
+    case 'geography':
+    case 'sparse-vector':
       return undefined;
   }
 }

@@ -1,5 +1,11 @@
 import { MillraceError } from '../errors.ts';
-import { isUnion, type AvroField, type AvroNamed, type AvroSchema } from './avro.ts';
+import {
+  isUnion,
+  withDefinitions,
+  type AvroField,
+  type AvroNamed,
+  type AvroSchema,
+} from './avro.ts';
 import { ByteReader } from './byte-reader.ts';
 import { defaultOf } from './default-value.ts';
 import { nonNull, semanticOf, type SemanticType } from './semantic.ts';
@@ -22,15 +28,16 @@ export interface EnvelopeColumn {
 
 /** The columns that the fields of a row or a key are. */
 export function columnsOf(fields: readonly AvroField[]): EnvelopeColumn[] {
+  const defined = new Map<string, AvroNamed>();
   return fields.map((field) => {
-    const schema = nonNull(field.type);
+    const schema = withDefinitions(nonNull(field.type), defined);
     return {
       name: field['millrace.column'] ?? field.name,
       optional: isUnion(field.type),
       nullBranch: isUnion(field.type) ? field.type.indexOf('null') : -1,
       schema,
       type: semanticOf(schema),
-      fill: defaultOf(field),
+      fill: defaultOf({ ...field, type: schema }),
     };
   });
 }

@@ -1,4 +1,5 @@
-import { isUnion, type AvroAnnotated, type AvroNamed, type AvroSchema } from './avro.ts';
+import { isUnion, type AvroAnnotated, type AvroSchema } from './avro.ts';
+import { FORMS, int16 } from './semantic-forms.ts';
 
 /**
  * The type system between source and sink: Debezium's semantic types. A source maps its types to
@@ -31,7 +32,9 @@ export type SemanticType =
   /** The first bit is the highest of the last byte; `length` bits, or up to that many. */
   | { readonly kind: 'bits'; readonly length: number }
   /** Well-known binary, and for a point its coordinates. */
-  | { readonly kind: 'point' | 'geometry' }
+  | { readonly kind: 'point' | 'geometry' | 'geography' }
+  /** Numbers for similarity search; of a sparse one its dimensions and those that are not zero, from 1. */
+  | { readonly kind: 'double-vector' | 'float-vector' | 'sparse-vector' }
   /** Text to text or null. */
   | { readonly kind: 'map' }
   | { readonly kind: 'array'; readonly items: SemanticType };
@@ -52,7 +55,6 @@ const BITS = 'io.debezium.data.Bits';
 /** JSON array of the labels, where one has a comma and `allowed` cannot tell. Ours, ignored by others. */
 const LABELS = 'millrace.allowed';
 const DECIMAL = 'org.apache.kafka.connect.data.Decimal';
-const VARIABLE_DECIMAL = 'io.debezium.data.VariableScaleDecimal';
 const ENUM = 'io.debezium.data.Enum';
 const TIMES = {
   ms: 'io.debezium.time.Time',
@@ -87,57 +89,13 @@ const TEXTS = {
   tsvector: 'io.debezium.data.Tsvector',
 } as const;
 
-const variableDecimal: AvroNamed = {
-  type: 'record',
-  name: 'VariableScaleDecimal',
-  namespace: 'io.debezium.data',
-  fields: [
-    { name: 'scale', type: 'int' },
-    { name: 'value', type: 'bytes' },
-  ],
-  'connect.doc': 'Variable scaled decimal',
-  'connect.version': 1,
-  'connect.name': VARIABLE_DECIMAL,
-};
-
-const optional = (type: AvroSchema): AvroSchema => ['null', type];
-
-const point: AvroNamed = {
-  type: 'record',
-  name: 'Point',
-  namespace: 'io.debezium.data.geometry',
-  fields: [
-    { name: 'x', type: 'double' },
-    { name: 'y', type: 'double' },
-    { name: 'wkb', type: optional('bytes'), default: null },
-    { name: 'srid', type: optional('int'), default: null },
-  ],
-  'connect.doc': 'Geometry (POINT)',
-  'connect.version': 1,
-  'connect.name': 'io.debezium.data.geometry.Point',
-};
-
-const geometry: AvroNamed = {
-  type: 'record',
-  name: 'Geometry',
-  namespace: 'io.debezium.data.geometry',
-  fields: [
-    { name: 'wkb', type: 'bytes' },
-    { name: 'srid', type: optional('int'), default: null },
-    { name: 'extensions', type: optional({ type: 'map', values: 'string' }), default: null },
-  ],
-  'connect.doc': 'Geometry',
-  'connect.version': 2,
-  'connect.name': 'io.debezium.data.geometry.Geometry',
-};
-
 /** The Avro form of a semantic type, as Debezium's connectors write it through Confluent's converter. */
 export function avroOf(type: SemanticType): AvroSchema {
   switch (type.kind) {
     case 'boolean':
       return 'boolean';
     case 'int16':
-      return { type: 'int', 'connect.type': 'int16' };
+      return int16;
     case 'int32':
       return 'int';
     case 'int64':
@@ -152,8 +110,6 @@ export function avroOf(type: SemanticType): AvroSchema {
       return 'bytes';
     case 'decimal':
       return decimalAvro(type.precision, type.scale);
-    case 'variable-decimal':
-      return variableDecimal;
     case 'date':
       return type.name === 'connect' ? connectTime('date') : named('int', 'io.debezium.time.Date');
     case 'time':
@@ -190,10 +146,14 @@ export function avroOf(type: SemanticType): AvroSchema {
       };
     case 'bits':
       return { ...named('bytes', BITS), 'connect.parameters': { length: String(type.length) } };
+    case 'variable-decimal':
     case 'point':
-      return point;
     case 'geometry':
-      return geometry;
+    case 'geography':
+    case 'sparse-vector':
+    case 'double-vector':
+    case 'float-vector':
+      return FORMS[type.kind];
     case 'map':
       return { type: 'map', values: ['null', 'string'] };
     case 'array':
@@ -233,14 +193,19 @@ const PRIMITIVES: Readonly<Record<string, SemanticType>> = {
 };
 
 const NAMED: Readonly<Record<string, SemanticType>> = {
-  [VARIABLE_DECIMAL]: { kind: 'variable-decimal' },
   'io.debezium.time.Date': { kind: 'date' },
   [MICRO_DURATION]: { kind: 'micro-duration' },
-  'io.debezium.data.geometry.Point': { kind: 'point' },
-  'io.debezium.data.geometry.Geometry': { kind: 'geometry' },
+  // Its name before Debezium 3.
+  'io.debezium.data.SparseVector': { kind: 'sparse-vector' },
   [CONNECT_TIMES.date[1]]: { kind: 'date', name: 'connect' },
   [CONNECT_TIMES.time[1]]: { kind: 'time', unit: 'ms', name: 'connect' },
   [CONNECT_TIMES.timestamp[1]]: { kind: 'timestamp', unit: 'ms', name: 'connect' },
+  ...Object.fromEntries(
+    (Object.keys(FORMS) as (keyof typeof FORMS)[]).map((kind) => [
+      FORMS[kind]['connect.name'],
+      { kind },
+    ]),
+  ),
   ...Object.fromEntries(
     (Object.keys(TEXTS) as (keyof typeof TEXTS)[]).map((kind) => [TEXTS[kind], { kind }]),
   ),

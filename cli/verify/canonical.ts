@@ -5,23 +5,27 @@ import {
 } from '../../connectors/postgres/types/modes.ts';
 import { isoDate, isoTimestamp } from './iso-text.ts';
 
+type PlainKind =
+  | ('text' | 'padded' | 'integer' | 'float' | 'single' | 'boolean' | 'uuid')
+  | ('date' | 'time' | 'timestamp' | 'instant' | 'interval')
+  | ('iso-date' | 'iso-time' | 'iso-timestamp')
+  /** numeric and money as a float. */
+  | ('rounded' | 'rounded-money')
+  | ('decimal' | 'money' | 'bit' | 'hstore' | 'point' | 'box' | 'polygon')
+  | ('vector' | 'halfvec' | 'sparsevec' | 'ewkb');
+
 /** How a type is brought to the one text that both databases can be asked for. */
 export type Canonical =
-  | { readonly kind: 'text' | 'padded' | 'integer' | 'float' | 'boolean' | 'uuid' }
+  | { readonly kind: PlainKind }
   | { readonly kind: 'bytes'; readonly as: BinaryMode }
-  | { readonly kind: 'date' | 'time' | 'timestamp' | 'instant' | 'interval' }
-  | { readonly kind: 'iso-date' | 'iso-time' | 'iso-timestamp' }
-  /** numeric and money as a float. */
-  | { readonly kind: 'rounded' | 'rounded-money' }
-  | { readonly kind: 'decimal' | 'money' | 'bit' | 'hstore' | 'point' | 'box' | 'polygon' }
   | { readonly kind: 'array'; readonly items: Canonical; readonly dimensions: number };
 
-const kinds: Readonly<Record<string, Exclude<Canonical['kind'], 'array' | 'bytes'>>> = {
+const kinds: Readonly<Record<string, PlainKind>> = {
   int2: 'integer',
   int4: 'integer',
   int8: 'integer',
   oid: 'integer',
-  float4: 'float',
+  float4: 'single',
   float8: 'float',
   bool: 'boolean',
   uuid: 'uuid',
@@ -38,10 +42,15 @@ const kinds: Readonly<Record<string, Exclude<Canonical['kind'], 'array' | 'bytes
   point: 'point',
   box: 'box',
   polygon: 'polygon',
+  vector: 'vector',
+  halfvec: 'halfvec',
+  sparsevec: 'sparsevec',
+  geometry: 'ewkb',
+  geography: 'ewkb',
 };
 
 /** What stands for a kind where the source is told to write its values in another form. */
-function moded(kind: Exclude<Canonical['kind'], 'array' | 'bytes'>, modes: TypeModes): Canonical {
+function moded(kind: PlainKind, modes: TypeModes): Canonical {
   if (modes.decimal === 'double' && kind === 'decimal') return { kind: 'rounded' };
   if (modes.decimal === 'double' && kind === 'money') return { kind: 'rounded-money' };
   if (modes.time === 'isostring') {
@@ -78,6 +87,7 @@ export function postgresText(type: Canonical, value: string): string {
     case 'rounded':
     case 'bit':
     case 'float':
+    case 'single':
     case 'boolean':
     case 'uuid':
     case 'date':
@@ -85,6 +95,10 @@ export function postgresText(type: Canonical, value: string): string {
     case 'point':
     case 'box':
     case 'polygon':
+    case 'vector':
+    case 'halfvec':
+    case 'sparsevec':
+    case 'ewkb':
       return `${value}::text`;
     case 'iso-date':
       return isoDate(value);
@@ -142,6 +156,7 @@ export function duckdbText(type: Canonical, value: string): string {
     case 'decimal':
     case 'bit':
     case 'float':
+    case 'single':
     case 'rounded':
     case 'rounded-money':
     case 'boolean':
@@ -156,6 +171,10 @@ export function duckdbText(type: Canonical, value: string): string {
     case 'point':
     case 'box':
     case 'polygon':
+    case 'vector':
+    case 'halfvec':
+    case 'sparsevec':
+    case 'ewkb':
       return `CAST(${value} AS VARCHAR)`;
     case 'bytes':
       return type.as === 'bytes' ? `lower(hex(${value}))` : `CAST(${value} AS VARCHAR)`;
@@ -176,7 +195,7 @@ export function duckdbText(type: Canonical, value: string): string {
 
 /** True where both databases sort the values themselves alike; the rest is sorted as text, by bytes. */
 export function sortsAlike(type: Canonical): boolean {
-  return ['integer', 'float', 'boolean', 'uuid', 'date', 'timestamp', 'instant'].includes(
+  return ['integer', 'float', 'single', 'boolean', 'uuid', 'date', 'timestamp', 'instant'].includes(
     type.kind,
   );
 }

@@ -31,22 +31,29 @@ export interface TableColumns {
   readonly notCompared: readonly NotCompared[];
 }
 
+/** A domain is what it is made of, in the end. */
 const query = `
-  SELECT a.attname AS name,
-         coalesce(base.typname, t.typname) AS type,
-         CASE WHEN coalesce(base.typcategory, t.typcategory) = 'A'
-           AND coalesce(base.typname, t.typname) NOT IN ('int2vector', 'oidvector') THEN e.typname END AS element,
-         a.attndims AS dimensions,
+  WITH RECURSIVE wanted AS (
+    SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname = $2),
+  made(attnum, oid, dimensions) AS (
+    SELECT attnum, atttypid, attndims::int FROM pg_attribute
+    WHERE attrelid = (SELECT oid FROM wanted) AND attnum > 0 AND NOT attisdropped
+    UNION ALL SELECT made.attnum, d.typbasetype, d.typndims
+    FROM made JOIN pg_type d ON d.oid = made.oid AND d.typtype = 'd')
+  SELECT a.attname AS name, t.typname AS type,
+         CASE WHEN t.typcategory = 'A' AND t.typname NOT IN ('int2vector', 'oidvector')
+           THEN coalesce(base.typname, e.typname) END AS element,
+         made.dimensions,
          a.attgenerated <> '' AS generated,
          array_position(k.conkey, a.attnum) - 1 AS place
   FROM pg_attribute a
-  JOIN pg_type t ON t.oid = a.atttypid
-  LEFT JOIN pg_type base ON t.typtype = 'd' AND base.oid = t.typbasetype
-  LEFT JOIN pg_type e ON e.oid = coalesce(base.typelem, t.typelem)
+  JOIN made ON made.attnum = a.attnum
+  JOIN pg_type t ON t.oid = made.oid AND t.typtype <> 'd'
+  LEFT JOIN pg_type e ON e.oid = t.typelem
+  LEFT JOIN pg_type base ON e.typtype = 'd' AND base.oid = e.typbasetype
   LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'p'
-  WHERE a.attrelid = (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                      WHERE n.nspname = $1 AND c.relname = $2)
-    AND a.attnum > 0 AND NOT a.attisdropped
+  WHERE a.attrelid = (SELECT oid FROM wanted) AND a.attnum > 0 AND NOT a.attisdropped
   ORDER BY a.attnum`;
 
 interface Row {

@@ -149,6 +149,7 @@ interface TypeRow {
   base: number;
   base_modifier: number;
   base_name: string | null;
+  base_dimensions: number;
   /** Of an array: what it holds. 0 for others. */
   element: number;
   labels: string[] | null;
@@ -176,6 +177,7 @@ async function typesOf(
        WHERE part.oid <> 0)
      SELECT t.oid, t.typbasetype AS base, t.typtypmod AS base_modifier,
        CASE WHEN t.typbasetype <> 0 THEN format_type(t.typbasetype, t.typtypmod) END AS base_name,
+       t.typndims AS base_dimensions,
        CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END AS element,
        (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid) AS labels,
        coalesce((SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid), 0) AS subtype,
@@ -203,6 +205,7 @@ function resolveType(types: ReadonlyMap<number, TypeRow>, oid: number, as: Named
     return resolveType(types, row.base, {
       modifier: row.base_modifier,
       name: row.base_name ?? as.name,
+      dimensions: row.base_dimensions,
     });
   }
   const { modifier, name } = as;

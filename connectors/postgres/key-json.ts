@@ -41,22 +41,44 @@ export function jsonOf(type: SemanticType, reader: ByteReader): string {
     case 'iso-time':
     case 'iso-timestamp':
       return JSON.stringify(reader.string());
-    case 'point':
-    case 'geometry':
+    case 'double-vector':
+      return `[${blockOf(reader, () => number(reader.double())).join(',')}]`;
+    case 'float-vector':
+      return `[${blockOf(reader, () => number(reader.float())).join(',')}]`;
+    case 'sparse-vector': {
+      const dimensions = reader.long();
+      const entries = blockOf(reader, () => `"${reader.long()}":${number(reader.double())}`);
+      return `{"dimensions":${dimensions},"vector":{${entries.join(',')}}}`;
+    }
     case 'map':
-      // Types without an order, and hstore as a map; no index, so no key, is made of them.
+      return `{${blockOf(reader, () => `${JSON.stringify(reader.string())}:${textOrNull(reader)}`).join(',')}}`;
+    case 'geography':
+      return `{${geography(reader)}}`;
+    case 'geometry':
+      return `{${geography(reader)},"extensions":${reader.long() === 0 ? 'null' : jsonOf({ kind: 'map' }, reader)}}`;
+    case 'point':
+      // It has no order, so no index and no key is made of it.
       throw new Error(`${type.kind} is no type of a key`);
     case 'array':
-      return `[${items(type.items, reader).join(',')}]`;
+      return `[${blockOf(reader, () => (reader.long() === 0 ? 'null' : jsonOf(type.items, reader))).join(',')}]`;
   }
 }
 
-function items(type: SemanticType, reader: ByteReader): string[] {
+/** The items of an Avro array or map, as our codecs write them. */
+function blockOf(reader: ByteReader, item: () => string): string[] {
   const found: string[] = [];
   for (let count = reader.long(); count !== 0; count = reader.long()) {
-    for (let i = 0; i < count; i++) found.push(reader.long() === 0 ? 'null' : jsonOf(type, reader));
+    for (let left = count; left > 0; left--) found.push(item());
   }
   return found;
+}
+
+const textOrNull = (reader: ByteReader): string =>
+  reader.long() === 0 ? 'null' : JSON.stringify(reader.string());
+
+function geography(reader: ByteReader): string {
+  const wkb = reader.slice().toString('base64');
+  return `"wkb":"${wkb}","srid":${reader.long() === 0 ? 'null' : reader.long()}`;
 }
 
 /** JSON has no NaN and no infinity; a string keeps them. */

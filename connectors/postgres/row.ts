@@ -216,6 +216,9 @@ function writeZero(type: SemanticType, out: ByteWriter): void {
       return out.raw(Buffer.of(0, 0));
     case 'geometry':
       return out.raw(Buffer.of(0, 0, 0));
+    case 'geography':
+    case 'sparse-vector':
+      return out.raw(Buffer.of(0, 0));
     case 'json':
       return out.string('null');
     case 'enum':
@@ -236,6 +239,8 @@ function writeZero(type: SemanticType, out: ByteWriter): void {
     case 'bits':
     case 'map':
     case 'array':
+    case 'double-vector':
+    case 'float-vector':
       return out.byte(0);
   }
 }

@@ -35,6 +35,10 @@ const SIMPLE = {
   map: 'JSON',
   point: 'JSON',
   geometry: 'JSON',
+  geography: 'JSON',
+  'double-vector': 'DOUBLE[]',
+  'float-vector': 'FLOAT[]',
+  'sparse-vector': 'JSON',
   bytes: 'BLOB',
   date: 'DATE',
   'zoned-timestamp': 'TIMESTAMP WITH TIME ZONE',
@@ -79,6 +83,10 @@ function semanticType(type: SemanticType): string {
     case 'map':
     case 'point':
     case 'geometry':
+    case 'geography':
+    case 'double-vector':
+    case 'float-vector':
+    case 'sparse-vector':
       return SIMPLE[type.kind];
   }
 }

@@ -21,6 +21,13 @@ export function writeExact(
       vector.values[row] = sqlType === 'BIT' ? bitsBlob(text) : Buffer.from(text);
       return;
     }
+    const sparse = sqlType === 'JSON' ? SPARSE.exec(text) : null;
+    if (sparse !== null) {
+      const [, entries = '', dimensions = ''] = sparse;
+      const named = entries.replaceAll(/(\d+):/g, '"$1":');
+      vector.values[row] = Buffer.from(`{"dimensions":${dimensions},"vector":{${named}}}`);
+      return;
+    }
   } else if (vector instanceof ListVector && sqlType === 'VARCHAR[]') {
     if (writeTexts(text, vector, row)) return;
   } else if (vector instanceof FixedVector && writeFixed(text, { sqlType, vector }, row)) {
@@ -33,6 +40,9 @@ export function writeExact(
     { expected: `values that ${sqlType} can hold`, remedy: remedyFor(sqlType) },
   );
 }
+
+/** A sparse vector of more dimensions than its semantic type counts. */
+const SPARSE = /^\{((?:\d+:[-+.e\d]+(?:,|(?=\})))*)\}\/(\d+)$/;
 
 const ITEM = /"((?:[^"\\]|\\.)*)"|([^,"{}]+)/gs;
 

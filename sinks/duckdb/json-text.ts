@@ -18,6 +18,8 @@ export function jsonText(schema: AvroSchema, named = new Map<string, JsonText>()
     case 'record':
       return recordText(schema, named);
     case 'array': {
+      const entry = entryText(schema.items, named);
+      if (entry !== null) return (reader) => `{${blocks(reader, entry).join(',')}}`;
       const item = jsonText(schema.items, named);
       return (reader) => `[${blocks(reader, item).join(',')}]`;
     }
@@ -36,6 +38,21 @@ export function jsonText(schema: AvroSchema, named = new Map<string, JsonText>()
     case 'string':
       return primitiveText(schema.type);
   }
+}
+
+/**
+ * An entry of a map with keys that are no text, which Connect's converter writes as an array of records;
+ * null if the items are something else.
+ */
+function entryText(items: AvroSchema, named: Map<string, JsonText>): JsonText | null {
+  if (typeof items === 'string' || isUnion(items)) return null;
+  if (items.type !== 'record' || items.name !== 'MapEntry') return null;
+  const [key, value] = items.fields.map((field) => jsonText(field.type, named));
+  if (key === undefined || value === undefined) return null;
+  return (reader) => {
+    const name = key(reader);
+    return `${name.startsWith('"') ? name : `"${name}"`}:${value(reader)}`;
+  };
 }
 
 const noBranch = (): never => {

@@ -45,8 +45,9 @@ function compileValue(target: ValueTarget): ReadValue {
 
 function listInto(target: ValueTarget, vector: ListVector): ReadValue {
   const { type, schema } = target;
+  const itemType = itemsOf(type);
   if (
-    type?.kind !== 'array' ||
+    itemType === null ||
     typeof schema === 'string' ||
     isUnion(schema) ||
     schema.type !== 'array'
@@ -58,7 +59,7 @@ function listInto(target: ValueTarget, vector: ListVector): ReadValue {
   const itemVector = vector.items;
   const read = compileValue({
     schema: nonNull(item),
-    type: type.items,
+    type: itemType,
     sqlType: target.sqlType.slice(0, -2),
     vector: itemVector,
   });
@@ -78,13 +79,28 @@ function listInto(target: ValueTarget, vector: ListVector): ReadValue {
   };
 }
 
+function itemsOf(type: SemanticType | null): SemanticType | null {
+  if (type?.kind === 'double-vector') return { kind: 'float64' };
+  if (type?.kind === 'float-vector') return { kind: 'float32' };
+  return type?.kind === 'array' ? type.items : null;
+}
+
 export function endsEarly(): MillraceError {
   return new MillraceError('RECORD_MALFORMED', 'a row ends before its columns do');
 }
 
+/** What has parts, and no type of DuckDB's own. */
+const AS_JSON: ReadonlySet<SemanticType['kind']> = new Set([
+  'map',
+  'point',
+  'geometry',
+  'geography',
+  'sparse-vector',
+]);
+
 function sliceInto({ type, schema }: ValueTarget, vector: SliceVector): ReadValue {
   const { values } = vector;
-  if (type === null || type.kind === 'map' || type.kind === 'point' || type.kind === 'geometry') {
+  if (type === null || AS_JSON.has(type.kind)) {
     const text = jsonText(schema);
     return (reader, row) => {
       values[row] = Buffer.from(text(reader));
@@ -157,14 +173,7 @@ function fixedInto(target: ValueTarget, type: SemanticType, vector: FixedVector)
     case 'timestamp':
       return type.unit === 'ms' ? millisInto(vector) : microsInto(vector);
     case 'zoned-timestamp':
-      return (reader, row) => {
-        const size = reader.long();
-        const start = reader.position;
-        reader.position = start + size;
-        const micros = instantMicros(reader.bytes, start, start + size);
-        if (typeof micros === 'number') writeWords(micros, vector.i32, row * 2);
-        else writeBigWords(micros, vector.i32, row * 2);
-      };
+      return instantInto(vector);
     case 'uuid':
       return uuidInto(vector);
     case 'micro-duration':
@@ -190,8 +199,23 @@ function fixedInto(target: ValueTarget, type: SemanticType, vector: FixedVector)
     case 'map':
     case 'point':
     case 'geometry':
+    case 'geography':
+    case 'double-vector':
+    case 'float-vector':
+    case 'sparse-vector':
       throw new Error(`${type.kind} has no fixed width`);
   }
+}
+
+function instantInto(vector: FixedVector): ReadValue {
+  return (reader, row) => {
+    const size = reader.long();
+    const start = reader.position;
+    reader.position = start + size;
+    const micros = instantMicros(reader.bytes, start, start + size);
+    if (typeof micros === 'number') writeWords(micros, vector.i32, row * 2);
+    else writeBigWords(micros, vector.i32, row * 2);
+  };
 }
 
 /** Infinity as Debezium has it in days, and as DuckDB has it. */

@@ -189,6 +189,13 @@ function branchOf(type: SemanticType): string {
       return 'io.debezium.data.geometry.Point';
     case 'geometry':
       return 'io.debezium.data.geometry.Geometry';
+    case 'geography':
+      return 'io.debezium.data.geometry.Geography';
+    case 'double-vector':
+    case 'float-vector':
+      return 'array';
+    case 'sparse-vector':
+      return 'io.debezium.data.SparseDoubleVector';
     case 'string':
     case 'enum':
     case 'uuid':

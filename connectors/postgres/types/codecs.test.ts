@@ -1,17 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import * as fc from 'fast-check';
-import { ByteReader } from '../../../schemas/byte-reader.ts';
-import { ByteWriter } from '../../../schemas/byte-writer.ts';
-import { avroOf } from '../../../schemas/semantic.ts';
+import type * as fc from 'fast-check';
+import { judgeCodec } from '../../../tests/support/judged-codec.ts';
 import { startDatabase, type TestDatabase } from '../../../tests/support/postgres.ts';
-import { avroType } from '../../../tests/support/recorded-stream.ts';
-import { readTable } from '../../../tests/support/postgres-tables.ts';
-import { postgresText } from '../../../tests/support/postgres-text.ts';
 import { arrays, oddArrays, scalars } from '../../../tests/support/postgres-values.ts';
-import { seed } from '../../../tests/support/seed.ts';
-import { chooseCodec, isBinarySafe } from './codec-of.ts';
-import { DEFAULT_MODES, type TypeModes } from './modes.ts';
-import { EXACTNESS, inexact, TEXT_SETTINGS } from './type-codec.ts';
+import type { TypeModes } from './modes.ts';
+import { TEXT_SETTINGS } from './type-codec.ts';
 
 const every: Readonly<Record<string, fc.Arbitrary<string>>> = { ...scalars, ...arrays };
 
@@ -62,69 +55,7 @@ describe('a value of every type', () => {
   test.each(cases)(
     '%s is the same Avro from its binary and its text form, and the server knows it again (%#: %o)',
     async (name, values, modes) => {
-      const { client } = server;
-      await client.query(`drop table if exists t; create table t (v ${name})`);
-      const type = (await readTable(client, 't')).columns[0]!.type;
-      expect(isBinarySafe(type)).toBe(true);
-      const { codec } = chooseCodec(type, {
-        modes: { ...DEFAULT_MODES, ...modes },
-        keyed: false,
-      });
-      const avro = avroType(avroOf(codec.semantic));
-      const sample = fc.sample(values, { seed, numRuns: 150 });
-      const { rows: sends } = await client.query(
-        'select typsend::text send from pg_type where oid = $1',
-        [type.oid],
-      );
-      const { rows } = await client.query(
-        `with made as (select i, v::${name} v from unnest($1::text[]) with ordinality u(v, i))
-         select format('%s', v) s, ${sends[0].send}(v) b from made order by i`,
-        [sample],
-      );
-      const backs: string[] = [];
-      for (const { s, b } of rows as { s: string; b: Buffer }[]) {
-        const fromBinary = encode((out) =>
-          codec.binary({ bytes: b, start: 0, end: b.length }, out),
-        );
-        const bytes = Buffer.from(`..${s}..`);
-        const fromText = encode((out) =>
-          codec.text({ bytes, start: 2, end: bytes.length - 2 }, out),
-        );
-        expect(fromText, `seed ${seed}, ${s}`).toEqual(fromBinary);
-        // avsc reads exactly these bytes: the form is valid Avro of the registered schema.
-        const avroBytes = Buffer.from(fromBinary.bytes, 'hex');
-        expect(avro.toBuffer(avro.fromBuffer(avroBytes)).equals(avroBytes), `seed ${seed}`).toBe(
-          true,
-        );
-        backs.push(
-          fromBinary.exact ??
-            shownAs(name, postgresText(codec.semantic, new ByteReader(avroBytes))),
-        );
-      }
-      const { rows: judged } = await client.query(
-        `select v::text want, w::text got
-         from (select v::${name} v, ${codec.semantic.kind === 'json' && name === 'hstore' ? FROM_JSON : `w::${name}`} w
-           from unnest($1::text[], $2::text[]) u(v, w)) x`,
-        [rows.map(({ s }) => s), backs],
-      );
-      for (const { want, got } of judged) expect(got, `seed ${seed}`).toBe(want);
+      expect(await judgeCodec(server.client, { name, values, modes })).toEqual([]);
     },
   );
 });
-
-/** What the semantic type does not know of the source's: bits that are booleans, the delimiter of boxes. */
-function shownAs(type: string, text: string): string {
-  if (type.startsWith('bit(1)')) return text.replaceAll('true', '1').replaceAll('false', '0');
-  return type === 'box[]' ? text.replaceAll(/(["L]),(?=["N])/g, '$1;') : text;
-}
-
-const FROM_JSON = `(select coalesce(hstore(array_agg(key), array_agg(value)), '') from json_each_text(w::json))`;
-
-/** What a codec wrote, and the text it told if that is not all. */
-function encode(write: (out: ByteWriter) => void): { bytes: string; exact: string | null } {
-  const out = new ByteWriter(1);
-  write(out);
-  const exact = inexact.exactness === EXACTNESS.exact ? null : inexact.text;
-  inexact.exactness = EXACTNESS.exact;
-  return { bytes: out.written().toString('hex'), exact };
-}

@@ -29,9 +29,9 @@ export const numericOutput: Output = (cell) => {
 
 export const float8Output: Output = (cell) => float8Text(view(cell).getFloat64(0));
 
-export const float4Output: Output = (cell) =>
-  floatText(view(cell).getFloat32(0), 6, shortestSingle);
+export const float4Output: Output = (cell) => float4Text(view(cell).getFloat32(0));
 
+export const float4Text = (value: number): string => floatText(value, 6, shortestSingle);
 export const float8Text = (value: number): string => floatText(value, 15, shortestDouble);
 
 /** Shortest digits, with an exponent below 1e-4 and from 10^`digits` on. */

@@ -14,6 +14,7 @@ import type { Output } from './output.ts';
 import * as plain from './plain.ts';
 import { hstoreOutput, tsvectorOutput } from './search.ts';
 import * as times from './times.ts';
+import * as vectors from './vectors.ts';
 
 const { textOutput, versionedText } = plain;
 
@@ -86,12 +87,19 @@ const EXTENSIONS: Readonly<Record<string, Output>> = {
   ltree: versionedText,
   lquery: versionedText,
   ltxtquery: versionedText,
+  vector: vectors.vectorOutput,
+  halfvec: vectors.halfvecOutput,
+  sparsevec: vectors.sparsevecOutput,
+  geometry: plain.ewkbOutput,
+  geography: plain.ewkbOutput,
 };
 
 /** The name of a type without its schema; null if it is not one that an extension we know makes. */
-export function extensionType({ oid, name }: PgType): string | null {
-  if (oid < 16_384) return null;
-  const found = /^(?:.*\.)?"?(\w+)"?$/.exec(name)?.[1] ?? '';
+export function extensionType(type: PgType): string | null {
+  const { oid, name, labels, element, range, multirange, fields } = type;
+  if (oid < 16_384 || labels !== null || element !== null) return null;
+  if ((range ?? multirange ?? fields) !== undefined) return null;
+  const found = /^(?:.*\.)?"?(\w+)"?(?:\(.*\))?$/.exec(name)?.[1] ?? '';
   return found in EXTENSIONS ? found : null;
 }
 

@@ -20,6 +20,10 @@ export const uint8Output: Output = (cell) => String(view(cell).getBigUint64(0));
 export const byteaOutput: Output = ({ bytes, start, end }) =>
   `\\x${bytes.toString('hex', start, end)}`;
 
+/** geometry and geography of PostGIS: their extended well-known binary in capitals. */
+export const ewkbOutput: Output = ({ bytes, start, end }) =>
+  bytes.toString('hex', start, end).toUpperCase();
+
 export const uuidOutput: Output = ({ bytes, start, end }) =>
   bytes.toString('hex', start, end).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 

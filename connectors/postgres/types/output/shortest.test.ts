@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { startDatabase } from '../../../../tests/support/postgres.ts';
 import { seed } from '../../../../tests/support/seed.ts';
 import { float4Output, float8Output } from './numbers.ts';
+import { doubleOfSingle, shortestSingle } from './shortest.ts';
 
 /** Doubles whose neighbours, ties and half ways are the interesting ones, besides any. */
 const doubles = fc.oneof(
@@ -72,7 +73,9 @@ function steppedSingle(value: number, steps: number): number {
 }
 
 const signed = (values: fc.Arbitrary<number>): fc.Arbitrary<number> =>
-  fc.tuple(values, fc.boolean()).map(([value, minus]) => (minus ? -value : value));
+  fc
+    .tuple(values.filter(Number.isFinite), fc.boolean())
+    .map(([value, minus]) => (minus ? -value : value));
 
 const digitsOf = (text: string): string => text.replace(/e.*/, '').replaceAll(/[-.0]/g, '');
 
@@ -111,6 +114,13 @@ test('the shortest digits of floats are those that the server writes', async () 
     expect(wrong, `seed ${seed}, ${type}`).toEqual([]);
   }
 }, 120_000);
+
+test('a single as the double nearest to its text is read from the text alike', () => {
+  for (const value of fc.sample(signed(singles), { seed, numRuns: 100_000 })) {
+    const text = value === 0 ? value : Number(shortestSingle(value));
+    expect(Object.is(doubleOfSingle(value), text), `seed ${seed}, ${value}`).toBe(true);
+  }
+});
 
 test('the sample has doubles of which JavaScript writes other digits', () => {
   const others = fc.sample(doubles, { seed, numRuns: 20_000 }).filter((value) => {

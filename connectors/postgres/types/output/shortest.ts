@@ -31,6 +31,48 @@ export function shortestSingle(value: number): string {
   return signed(value, shortest(BigInt(mantissa), Math.max(1, exponent) - 150, nearerBelow));
 }
 
+/**
+ * The double that is nearest to the text of a number of single precision: 0.1, where the number itself is
+ * 0.100000001490116. Twenty times as fast as by way of the text.
+ */
+export function doubleOfSingle(value: number): number {
+  // From 2^24 on whole numbers may have zeros in their text in place of digits.
+  if (Math.abs(value) < 2 ** 24) {
+    for (let places = fewestPlaces(value); places <= 15; places++) {
+      const tens = TENS[places] as number;
+      const shifted = value * tens;
+      const digits = Math.round(shifted);
+      const decimal = digits / tens;
+      if (Math.fround(decimal) !== value) continue;
+      if (decimal === value) return value;
+      if (isDoubtful(value, decimal, shifted - digits)) break;
+      return decimal;
+    }
+  }
+  return value === 0 || !Number.isFinite(value) ? value : Number(shortestSingle(value));
+}
+
+/** Where to begin: with the seventh digit, if six of them are another number; else with none. */
+function fewestPlaces(value: number): number {
+  const sixth = 5 - Math.floor(Math.log10(Math.abs(value)));
+  if (!(sixth >= 0 && sixth < 15)) return 0;
+  const tens = TENS[sixth] as number;
+  return Math.fround(Math.round(value * tens) / tens) === value ? 0 : sixth + 1;
+}
+
+/**
+ * What takes more than doubles to judge: two decimals that are equally near, one that may be half way to
+ * the next number, powers of two, whose neighbours are not equally far.
+ */
+function isDoubtful(value: number, decimal: number, rest: number): boolean {
+  bits.setFloat64(0, decimal);
+  const isHalfWay = (bits.getUint32(4) & 0x1fff_ffff) === 0x1000_0000;
+  bits.setFloat32(0, value);
+  const isPower = (bits.getUint32(0) & 0x7f_ffff) === 0;
+  return isHalfWay || isPower || Math.abs(Math.abs(rest) - 0.5) < 1e-3;
+}
+
+const TENS = Array.from({ length: 16 }, (_, places) => Number(`1e${places}`));
 const bits = new DataView(new ArrayBuffer(8));
 
 const signed = (value: number, digits: string): string => (value < 0 ? `-${digits}` : digits);
