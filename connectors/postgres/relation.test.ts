@@ -56,6 +56,23 @@ test('names, types and order are the message’s, optionality and key order the 
   expect(table.columns[2]?.type).toMatchObject({ modifier: 655_366, name: 'numeric' });
 });
 
+test('a default is of the column of its name, not of one that stands in its place since', () => {
+  const relation = relationOf([
+    { name: 'id', type: 23, key: true },
+    { name: 'gone', type: 25 },
+  ]);
+  const catalogue = tableOf(
+    [
+      ['id', 23, false],
+      ['added', 25, true],
+    ],
+    ['id'],
+  );
+  const columns = catalogue.columns.map((column) => ({ ...column, default: "'x'::text" }));
+  const table = tableOfRelation(relation, { ...catalogue, columns });
+  expect(table.columns.map((column) => column.default)).toEqual(["'x'::text", null]);
+});
+
 test('a column that the catalogue does not know is optional, whole tables too', () => {
   const relation = relationOf([
     { name: 'id', type: 23, key: true },

@@ -20,11 +20,13 @@ export function tableOfRelation(relation: Relation, catalogue: PgTable | null): 
     columns: relation.columns.map((column, index): PgColumn => {
       const found = known[index] ?? null;
       const required = key.includes(column.name) || found?.optional === false;
+      // A default fills rows that are there already: one that is only guessed to be this column's may not.
+      const isSame = found?.name === column.name && found.type.oid === column.type;
       return {
         name: column.name,
         type: typeOf(column, found?.type ?? null),
         optional: column.nullable || !required,
-        default: found?.type.oid === column.type ? (found.default ?? null) : null,
+        default: isSame ? (found.default ?? null) : null,
         identity: found?.identity ?? false,
       };
     }),
