@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { optionsOf } from '../config/options.ts';
 import { optionTree } from '../config.ts';
-import { differences } from './golden/postgres-differences.ts';
+import { differences, modeDifferences, REFUSED } from './golden/postgres-differences.ts';
 import { metricNames } from '../runtime/metrics.ts';
 
 const docs = (name: string): string =>
@@ -46,5 +46,19 @@ describe('docs/sources/postgres-values.md', () => {
       Object.entries(of).map(([kind, reason]) => `| \`${column}\` | ${kind} | ${reason} |`),
     );
     expect(section(docs('sources/postgres-values.md'), 'differences')).toEqual(expected);
+  });
+
+  test('lists those of other values of timePrecision, and the tables that are refused', () => {
+    const values = docs('sources/postgres-values.md');
+    expect(section(values, 'mode-differences')).toEqual(
+      Object.entries(modeDifferences).flatMap(([mode, columns]) =>
+        Object.entries(columns).map(
+          ([column, reason]) => `| ${mode} | \`${column}\` | ${reason} |`,
+        ),
+      ),
+    );
+    expect(section(values, 'refused')).toEqual(
+      Object.entries(REFUSED).map(([table, reason]) => `| \`${table}\` | ${reason} |`),
+    );
   });
 });
