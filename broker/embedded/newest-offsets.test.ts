@@ -6,7 +6,11 @@ import { NewestOffsets } from './newest-offsets.ts';
 const bounds = (key: Buffer) => ({ keyStart: 0, keyLength: key.length });
 
 test('the table knows the newest offset of each key, like a map', () => {
-  const key = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes));
+  // What begins like a Confluent header is known by what follows: two of those may be the same key.
+  const key = fc
+    .uint8Array({ maxLength: 40 })
+    .map((bytes) => Buffer.from(bytes))
+    .filter((bytes) => bytes[0] !== 0);
   const puts = fc.array(
     fc.tuple(
       fc.oneof(
