@@ -30,6 +30,7 @@ const valued = (value: Buffer): PlainRecord => ({ ...partial, value });
 const bytes = partial.value ?? Buffer.alloc(0);
 const { version: _, op: __, ...unversioned } = partial;
 const unknownSchema = Buffer.concat([Buffer.of(0, 0, 0, 0x7f, 1), bytes.subarray(5)]);
+const backwards = Buffer.concat([bytes.subarray(0, 9), Buffer.of(189), bytes.subarray(12)]);
 const keySchema = Buffer.concat([(partial.key ?? bytes).subarray(0, 5), bytes.subarray(5)]);
 
 function headed(name: string, text: string): PlainRecord {
@@ -42,6 +43,7 @@ test.each([
   ['a value in another format', valued(Buffer.from('{"id": 1}'))],
   ['an empty value', valued(Buffer.alloc(0))],
   ['a value that ends too early', valued(bytes.subarray(0, 12))],
+  ['a length that leads back', valued(backwards)],
   ['a schema that is no envelope', valued(keySchema)],
   ['unchanged columns that are no JSON', headed('millrace.unchanged', 'body')],
   ['unchanged columns that the table does not have', headed('millrace.unchanged', '["x"]')],

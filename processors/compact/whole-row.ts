@@ -62,6 +62,7 @@ export class WholeRow {
       return listed.length === 0 ? 'whole' : 'partial';
     }
     reader.spans(cursor.bytes, start, this.#own);
+    requireOrder(this.#own, this.#columns, { start: cursor.valueStart, end });
     out.startLike(cursor);
     out.out.raw(cursor.bytes, cursor.valueStart, start);
     this.#splice(cursor, row, out);
@@ -112,6 +113,8 @@ export class WholeRow {
     this.#columns = schema.reader.columns.length;
     this.#fit(Math.max(this.#columns, reader.columns.length));
     reader.spans(row.bytes, start, this.#lent);
+    const end = row.op === DELETE ? reader.beforeEnd : reader.afterEnd;
+    requireOrder(this.#lent, reader.columns.length, { start: row.valueStart, end });
     this.#missing.fill(0);
     this.#take.fill(-1);
     const mapping = schema === lender ? null : schema.mappingFrom(lender);
@@ -160,6 +163,25 @@ export class WholeRow {
     if (schema === undefined) this.schemaWanted = id;
     return schema;
   }
+}
+
+/** Lengths in a damaged value may lead back: then nothing in it is where it seems to be. */
+function requireOrder(
+  spans: Int32Array,
+  columns: number,
+  { start, end }: { readonly start: number; readonly end: number },
+): void {
+  let before = start;
+  for (let column = 0; column <= columns; column++) {
+    const at = spans[column] as number;
+    if (at < before) throw malformed();
+    before = at;
+  }
+  if (before !== end) throw malformed();
+}
+
+function malformed(): MillraceError {
+  return new MillraceError('RECORD_MALFORMED', 'the columns of a row are not in their order');
 }
 
 function imageOf({ op }: RecordCursor): string {
