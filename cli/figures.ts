@@ -21,12 +21,16 @@ export function seconds(value: number | null): string {
   return `${value < 10 ? value.toFixed(3) : value.toFixed(1)} s`;
 }
 
-/** `45s`, `3m 20s`, `2h 5m`, `4d 3h`. */
+/** `45s`, `3m 20s`, `2h 5m`, `4d 3h`; `7d`. */
 export function span(milliseconds: number): string {
   const total = Math.max(0, Math.round(milliseconds / 1000));
   const [days, hours] = [Math.floor(total / 86_400), Math.floor(total / 3600) % 24];
   const [minutes, rest] = [Math.floor(total / 60) % 60, total % 60];
-  if (days > 0) return `${days}d ${hours}h`;
-  if (hours > 0) return `${hours}h ${minutes}m`;
-  return minutes > 0 ? `${minutes}m ${rest}s` : `${rest}s`;
+  const parts = [`${days}d`, `${hours}h`, `${minutes}m`, `${rest}s`];
+  const first = [days, hours, minutes].findIndex((value) => value > 0);
+  if (first < 0) return `${rest}s`;
+  return parts
+    .slice(first, first + 2)
+    .filter((part, at) => at === 0 || !part.startsWith('0'))
+    .join(' ');
 }

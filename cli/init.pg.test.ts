@@ -15,7 +15,9 @@ describe('init', () => {
     expect(written).toContain('url: ${DATABASE_URL}');
     expect(written).toContain('- public.customers # ~500 rows');
     expect(written).toMatch(/- "public\.order lines" # ~700 rows, .* key order, line\n/);
-    expect(written).toMatch(/# - public\.visits #.*needs REPLICA IDENTITY FULL first\n/);
+    expect(written).toMatch(
+      /# - public\.visits #.*; first: ALTER TABLE "public"\."visits" REPLICA IDENTITY FULL;\n/,
+    );
     expect(await shell.millrace('validate')).toMatchObject({ code: 0, err: '' });
     // Each comment is an option that can be switched on as it stands.
     const switchedOn = written

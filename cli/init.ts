@@ -5,6 +5,7 @@ import { parseConfig } from '../config.ts';
 import { MillraceError } from '../errors.ts';
 import { bytes, count } from './figures.ts';
 import type { FoundDatabase } from './database-tables.ts';
+import { identityStatement } from './identity-statement.ts';
 import { starterConfig } from './starter-config.ts';
 import { table } from './table.ts';
 import type { CliContext } from './terminal.ts';
@@ -40,10 +41,7 @@ function noneIdentified({ server, tables }: FoundDatabase): MillraceError {
   return new MillraceError('SOURCE_IDENTITY', 'no table has a primary key', {
     place: server,
     expected: 'a primary key, or REPLICA IDENTITY FULL',
-    remedy: tables
-      .map(({ name }) => name.split('.').map((part) => `"${part.replaceAll('"', '""')}"`))
-      .map((parts) => `ALTER TABLE ${parts.join('.')} REPLICA IDENTITY FULL;`)
-      .join('\n'),
+    remedy: tables.map(({ name }) => identityStatement(name)).join('\n'),
   });
 }
 
@@ -111,7 +109,8 @@ function next(options: InitOptions, context: CliContext): string[] {
     ...(export_
       ? ['  export DATABASE_URL=…   the URL you gave; its password is not in the file']
       : []),
-    `  millrace plan${config}    what will be captured and created`,
-    `  millrace run${config}     copy the tables, then follow every change`,
+    `  millrace validate${config}    whether the source can be captured, and the SQL for what it lacks`,
+    `  millrace plan${config}        what will be captured and created`,
+    `  millrace run${config}         copy the tables, then follow every change`,
   ];
 }

@@ -31,12 +31,15 @@ test('figures are read at a glance', () => {
     '300 GiB',
   ]);
   expect([null, 0.0344, 12.34].map(seconds)).toEqual(['-', '0.034 s', '12.3 s']);
-  expect([900, 59_400, 61_000, 3_700_000, 90_000_000].map(span)).toEqual([
+  expect([0, 900, 59_400, 60_000, 61_000, 3_700_000, 90_000_000, 604_800_000].map(span)).toEqual([
+    '0s',
     '1s',
     '59s',
+    '1m',
     '1m 1s',
     '1h 1m',
     '1d 1h',
+    '7d',
   ]);
 });
 
@@ -217,7 +220,7 @@ test('a status shows stages, errors, lag per hop, snapshot and tables', () => {
       },
     ],
   };
-  expect(statusLines(status, 60_000).join('\n')).toBe(`shop  running for 1m 0s, pid 42
+  expect(statusLines(status, 60_000).join('\n')).toBe(`shop  running for 1m, pid 42
 
 STAGE        STATE        RATE  BEHIND  ERRORS  POSITION, LAST ERROR
 source       retrying  1,200/s       -       2  0001.02

@@ -2,6 +2,7 @@ import { type Option, optionsOf } from '../config/options.ts';
 import { optionTree } from '../config.ts';
 import type { FoundDatabase, FoundTable } from './database-tables.ts';
 import { bytes, count } from './figures.ts';
+import { identityStatement } from './identity-statement.ts';
 
 /**
  * A first configuration for a database: what must be said is said, everything else is there as a
@@ -70,7 +71,7 @@ function tableLine(table: FoundTable): string {
   const rows = rowsEstimated === null ? 'rows unknown' : `~${count(rowsEstimated)} rows`;
   const keys = key.length === 0 ? 'no key' : `key ${key.join(', ')}`;
   const line = `- ${scalar(name)} # ${rows}, ${bytes(size)}, ${keys}`.replaceAll(/[\r\n]/g, ' ');
-  return identified ? `    ${line}` : `    # ${line}; needs REPLICA IDENTITY FULL first`;
+  return identified ? `    ${line}` : `    # ${line}; first: ${identityStatement(name)}`;
 }
 
 function setting(option: Option): string {

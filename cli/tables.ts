@@ -73,7 +73,7 @@ export function tablesCommand(context: CliContext): Command {
         });
       }
       await obey(config, { action, table: name, sink, from }, context);
-      const done = action === 'resume' ? 'goes on' : `is made again from \`.${from}\``;
+      const done = action === 'resume' ? 'goes on' : `was made again from \`.${from}\``;
       answer(context, options, {
         data: { table: name, action, ...(action === 'rebuild' ? { from } : {}) },
         lines: () => [`${name} ${done}; see \`millrace status\``],
