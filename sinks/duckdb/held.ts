@@ -3,6 +3,7 @@ import type { TableHeld } from '../sink.ts';
 import { identifier as id, literal } from '../sql.ts';
 import { OWN_SCHEMA } from './dialect.ts';
 import type { DuckdbSession } from './session.ts';
+import { REBUILT_PREFIX } from './table-notes.ts';
 
 /**
  * What the file holds of each topic of a pipeline. Read on a connection of its own, so that it waits for no
@@ -24,7 +25,8 @@ export async function tablesHeld(session: DuckdbSession, pipeline: string): Prom
       `SELECT n.topic, t.schema_name, t.table_name, n.mode = 'merge' AND n.deletes = 'soft'` +
         ` FROM ${own}."tables" AS n JOIN duckdb_tables() AS t` +
         " ON n.target = lower(t.schema_name || '.' || t.table_name)" +
-        ` WHERE t.database_name = ${literal(session.catalog)} AND n.mode IS NOT NULL`,
+        ` WHERE t.database_name = ${literal(session.catalog)} AND n.mode IS NOT NULL` +
+        ` AND NOT contains(n.target, ${literal(`.${REBUILT_PREFIX}`)})`,
     );
     const found: TableHeld[] = [];
     for (const [topic, of] of Map.groupBy(partitions, ([topic]) => topic as TopicName)) {

@@ -43,6 +43,7 @@ test.each(['in the middle', 'at its end', 'after it took its place'])(
     await sink.write([batch(0, 5000)], signal);
     await using rebuild = await sink.rebuild(orders.topic, 'changes');
     await rebuild.write([batch(0, 3000)]);
+    expect(await sink.held()).toMatchObject([{ rows: 5000, changes: 5000 }]);
     if (when !== 'in the middle') await rebuild.write([batch(3000, 1000)]);
     if (when.startsWith('after')) await rebuild.replace([{ partition: 0, next: offset(4000) }]);
     // What is on the disk at this moment is what a process that is killed now would leave.
@@ -52,6 +53,7 @@ test.each(['in the middle', 'at its end', 'after it took its place'])(
     const [where] = await next.open([at]);
     const rows = when.startsWith('after') ? 4000 : 5000;
     expect(where?.next).toBe(rows);
+    expect(await next.held()).toMatchObject([{ rows, changes: rows }]);
     const counted = await next.query('SELECT count(*)::INT, max(id) FROM public.orders');
     expect(counted.rows).toEqual([[rows, rows - 1]]);
     expect((await next.query(all)).rows).toEqual([
