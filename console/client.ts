@@ -12,6 +12,10 @@ import type { RebuildFrom } from '../sinks/sink.ts';
 import type { TargetOptions } from '../sinks/target.ts';
 import { readRunFile, type RunFile } from './run-file.ts';
 
+const ANSWER_MS_MAX = 5_000;
+/** Rows are counted for the answer. */
+const COUNT_MS_MAX = 60_000;
+
 /** A pipeline that runs in another process on this machine. */
 export interface Remote {
   readonly url: string;
@@ -62,8 +66,8 @@ export async function findRunning(
 }
 
 function connect({ url, token }: RunFile, signal: AbortSignal): Remote {
-  const get = async (path: string): Promise<unknown> => {
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(5_000)]);
+  const get = async (path: string, timeoutMs = ANSWER_MS_MAX): Promise<unknown> => {
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     const response = await fetch(`${url}${path}`, { signal: patience });
     return answerOf({ status: response.status, body: await response.json() });
   };
@@ -74,7 +78,7 @@ function connect({ url, token }: RunFile, signal: AbortSignal): Remote {
   return {
     url,
     status: async () => (await get('/status')) as Status,
-    deliveries: async () => (await get('/deliveries')) as readonly Delivery[],
+    deliveries: async () => (await get('/deliveries', COUNT_MS_MAX)) as readonly Delivery[],
     query: async (sql, options) => (await post('/query', { sql, ...options })) as QueryResult,
     async resume(of) {
       await post('/tables/resume', of);
