@@ -33,6 +33,50 @@ test('texts are quoted, bytes are base64, arrays keep their nulls', () => {
   ).toBe('[7,null,-2]');
 });
 
+const wkb = (out: ByteWriter): void => {
+  out.slice(Buffer.of(1));
+  out.long(1);
+  out.long(4326);
+};
+
+test('what extensions make keys of is an object, or a list of its numbers', () => {
+  expect(
+    json({ kind: 'double-vector' }, (out) => {
+      out.long(2);
+      out.double(0.5);
+      out.double(-1);
+      out.byte(0);
+    }),
+  ).toBe('[0.5,-1]');
+  expect(
+    json({ kind: 'sparse-vector' }, (out) => {
+      out.long(300);
+      out.long(1);
+      out.long(7);
+      out.double(0.5);
+      out.byte(0);
+    }),
+  ).toBe('{"dimensions":300,"vector":{"7":0.5}}');
+  expect(
+    json({ kind: 'map' }, (out) => {
+      out.long(2);
+      out.string('a"');
+      out.long(0);
+      out.string('');
+      out.long(1);
+      out.string('b');
+      out.byte(0);
+    }),
+  ).toBe(String.raw`{"a\"":null,"":"b"}`);
+  expect(json({ kind: 'geography' }, wkb)).toBe('{"wkb":"AQ==","srid":4326}');
+  expect(
+    json({ kind: 'geometry' }, (out) => {
+      wkb(out);
+      out.byte(0);
+    }),
+  ).toBe('{"wkb":"AQ==","srid":4326,"extensions":null}');
+});
+
 test.each([
   0n,
   7n,

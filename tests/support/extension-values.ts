@@ -78,5 +78,8 @@ export const geometries: Readonly<Record<string, fc.Arbitrary<string>>> = {
   'geometry(Point,4326)': point(180).map((at) => `SRID=4326;POINT(${at})`),
   // Edges from one end of the earth to the other are none.
   geography: shapes(80).filter((shape) => !shape.startsWith('CIRCULAR')),
+  'geometry[]': fc
+    .array(fc.option(projected(shapes(1e6))), { maxLength: 3 })
+    .map((items) => `{${items.map((item) => (item === null ? 'NULL' : `"${item}"`)).join(':')}}`),
   'geography(Point)': point(180).map((at) => `POINT(${at})`),
 };

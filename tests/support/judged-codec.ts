@@ -80,7 +80,8 @@ export async function judgeCodec(
 /** What the semantic type does not know of the source's: bits that are booleans, the delimiter of boxes. */
 function shownAs(type: string, text: string): string {
   if (type.startsWith('bit(1)')) return text.replaceAll('true', '1').replaceAll('false', '0');
-  return type === 'box[]' ? text.replaceAll(/(["L]),(?=["N])/g, '$1;') : text;
+  const delimiter = type === 'box[]' ? ';' : type === 'geometry[]' ? ':' : ',';
+  return delimiter === ',' ? text : text.replaceAll(/(["L]),(?=["N])/g, `$1${delimiter}`);
 }
 
 const FROM_JSON = `(select coalesce(hstore(array_agg(key), array_agg(value)), '') from json_each_text(w::json))`;

@@ -16,7 +16,7 @@ import {
   stringDecimalCodec,
   variableDecimalCodec,
 } from './numeric.ts';
-import { extensionType, outputOf } from './output/output-of.ts';
+import { delimiterOf, extensionType, outputOf } from './output/output-of.ts';
 import { bitOutput } from './output/plain.ts';
 import {
   byteaCodec,
@@ -105,7 +105,7 @@ export function chooseCodec(type: PgType, choice: Choice): ChosenCodec {
       element: chosen.codec,
       output,
       dimensions: Math.max(1, type.dimensions ?? 1),
-      delimiter: element.oid === BOX ? ';' : ',',
+      delimiter: delimiterOf(element),
     });
     return { codec, note: chosen.note };
   }
@@ -118,8 +118,6 @@ export function chooseCodec(type: PgType, choice: Choice): ChosenCodec {
   const kind = NAMED[extension ?? type.oid] ?? 'string';
   return { codec: outputCodec({ kind }, output), note: null };
 }
-
-const BOX = 603;
 
 /** Types of extensions with a form of their own: pgvector, PostGIS. */
 const STRUCTURED: Readonly<Record<string, TypeCodec>> = {

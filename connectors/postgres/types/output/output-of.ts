@@ -121,8 +121,14 @@ export function outputOf(type: PgType): Output | null {
 
 const BOX = 603;
 
+/** What is between the elements of an array: `pg_type.typdelim`. */
+export function delimiterOf(element: PgType): string {
+  if (element.oid === BOX) return ';';
+  return extensionType(element)?.startsWith('geo') === true ? ':' : ',';
+}
+
 function arrayOf({ element }: PgType, output: Output): Output {
-  return arrayOutput(output, element?.oid === BOX ? ';' : ',');
+  return arrayOutput(output, element === null ? ',' : delimiterOf(element));
 }
 
 function rangeOf(oid: number): Output | null {
