@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { silent } from '../../log.ts';
 import { batchOf, memoryRegistry, TableChangesBuilder } from '../../tests/support/changes.ts';
@@ -154,4 +155,21 @@ test('a path that is no DuckDB file is refused', async () => {
   await expect(openDuckdbReadOnly(join(folder, 'none.duckdb'))).rejects.toMatchObject({
     code: 'SINK_UNREADABLE',
   });
+});
+
+test('a sink that is closed while it is asked answers or says so, and the process lives', async () => {
+  for (let round = 0; round < 60; round++) {
+    const closing = duckdbSink(
+      { path: join(folder, 'closing.duckdb'), pipeline: 'query', prefix: 'shop', threads: 1 },
+      { registry, log: silent },
+    );
+    await closing.query('SELECT 1');
+    const asked = Array.from({ length: 8 }, () => closing.query('SELECT 1'));
+    for (let turn = 0; turn < round % 5; turn++) await nextTurn();
+    await closing[Symbol.asyncDispose]();
+    for (const answer of await Promise.allSettled(asked)) {
+      const code: unknown = answer.status === 'fulfilled' ? 'answered' : answer.reason.code;
+      expect(['answered', 'NOT_RUNNING']).toContain(code);
+    }
+  }
 });

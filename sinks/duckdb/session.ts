@@ -44,6 +44,9 @@ export class DuckdbSession implements Session, AsyncDisposable {
   readonly #api: Loaded['api'];
   readonly #database: duckdb.Database;
   readonly #reading: DuckDBConnection;
+  /** Connections that are being made. To close the file under one of them ends the process. */
+  readonly #connecting = new Set<Promise<duckdb.Connection>>();
+  #closed = false;
 
   private constructor(
     loaded: Loaded,
@@ -95,9 +98,20 @@ export class DuckdbSession implements Session, AsyncDisposable {
     }
   }
 
-  /** Another connection to the same file, for reading. */
+  /** Another connection to the same file, for reading. Throws `NOT_RUNNING` once the session is closed. */
   async connectToRead(): Promise<DuckDBConnection> {
-    return new this.#api.DuckDBConnection(await this.bindings.connect(this.#database));
+    if (this.#closed) {
+      throw new MillraceError('NOT_RUNNING', 'the sink was closed', {
+        expected: 'a sink that is open: ask again',
+      });
+    }
+    const connecting = this.bindings.connect(this.#database);
+    this.#connecting.add(connecting);
+    try {
+      return new this.#api.DuckDBConnection(await connecting);
+    } finally {
+      this.#connecting.delete(connecting);
+    }
   }
 
   interrupt(): void {
@@ -105,9 +119,10 @@ export class DuckdbSession implements Session, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#connecting);
     this.bindings.disconnect_sync(this.connection);
     this.bindings.close_sync(this.#database);
-    return Promise.resolve();
   }
 }
 
