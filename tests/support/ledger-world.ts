@@ -20,6 +20,8 @@ export interface WorldOptions {
   readonly sinkIn?: string;
   /** One more line of the source's configuration. */
   readonly sourceMore?: string;
+  /** More options of the sink, such as `threads: 1`. */
+  readonly sinkMore?: string;
 }
 
 const PARTITIONS = 4;
@@ -52,7 +54,7 @@ source:
   tables: [${ledgerTables.join(', ')}]
   ${options.sourceMore ?? ''}
 sinks:
-  - { kind: duckdb, path: ${this.sinkFile}, tables: { public.events: { mode: append } } }
+  - { kind: duckdb, path: ${this.sinkFile}, ${options.sinkMore === undefined ? '' : `${options.sinkMore}, `}tables: { public.events: { mode: append } } }
 partitions: ${PARTITIONS}
 http: { port: 0 }
 `,
