@@ -53,6 +53,7 @@ describe('a valid file', () => {
         tables: ['public.customers', 'public.orders'],
         filters: {},
         columns: {},
+        snapshotConcurrency: 1,
         heartbeatInterval: 10_000,
         slotFailover: false,
         slotPolicy: 'warn',
@@ -133,7 +134,7 @@ millrace.yaml:11:1: unknown option \`drainTimeOut\`
 millrace.yaml:5:3: unknown option \`tabels\`
  5 |   tabels: [public.customers, public.orders]
    |   ^^^^^^
-     expected one of: kind, url, host, port, user, password, database, sslmode, tables, slot, publication, filters, columns, hashKey, heartbeatInterval, slotWarnBytes, slotFailover, slotPolicy, messagePrefixInclude, messagePrefixExclude, provideTransactionMetadata, includeSchemaChanges, tombstones, decimalHandling, timePrecision, intervalHandling, hstoreHandling, binaryHandling, nameAdjustment
+     expected one of: kind, url, host, port, user, password, database, sslmode, tables, slot, publication, filters, columns, hashKey, snapshotConcurrency, heartbeatInterval, slotWarnBytes, slotFailover, slotPolicy, messagePrefixInclude, messagePrefixExclude, provideTransactionMetadata, includeSchemaChanges, tombstones, decimalHandling, timePrecision, intervalHandling, hstoreHandling, binaryHandling, nameAdjustment
      did you mean \`tables\`?`);
   });
 

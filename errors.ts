@@ -154,6 +154,19 @@ export const codes = {
     exit: 1,
     directive: 'retry',
   },
+  SOURCE_LOCKS: {
+    meaning: 'The server has no memory left for the locks of all tables.',
+    remedy: 'Raise max_locks_per_transaction and restart the server, or capture fewer tables.',
+    exit: 3,
+    directive: 'stop',
+  },
+  SOURCE_STANDBY: {
+    meaning:
+      'The server is a standby that keeps the slot in step with its primary, for a fail-over.',
+    remedy: 'Connect to the primary, or promote this server. The pipeline tries again by itself.',
+    exit: 3,
+    directive: 'retry',
+  },
   SOURCE_AUTH: {
     meaning: 'The source refused the user or the password.',
     remedy: 'Check the URL, the password and pg_hba.conf.',
@@ -206,6 +219,13 @@ export const codes = {
     meaning: 'The stored position does not belong to this source.',
     remedy: 'Give the pipeline a name of its own, or take a new snapshot with `--resnapshot`.',
     exit: 2,
+    directive: 'stop',
+  },
+  POSITION_AHEAD: {
+    meaning:
+      'The source lacks changes that were already published: it was promoted or restored without them.',
+    remedy: 'Take a new snapshot with `millrace run --resnapshot`.',
+    exit: 1,
     directive: 'stop',
   },
   PUBLICATION_LOST: {

@@ -72,3 +72,75 @@ test('a copy that is killed goes on with the ranges left, and ends with each row
   await expect.poll(() => shell.rowsSoon(rowsOf('customers')), poll).toEqual([[total]]);
   expect(await second.stop()).toEqual(stopped);
 });
+
+test('a table without a key that is added later has its rows once, and again behind a truncate on demand', async () => {
+  shell.configured();
+  await shell.database.query(`CREATE TABLE notes (n int, line text);
+    ALTER TABLE notes REPLICA IDENTITY FULL;
+    INSERT INTO notes SELECT g, 'line ' || g FROM generate_series(1, 300) g`);
+  const first = shell.run();
+  await first.url;
+  await expect.poll(() => shell.rowsSoon(rowsOf('customers')), poll).toEqual([[500]]);
+  expect(await first.stop()).toEqual(stopped);
+
+  const file = join(shell.folder, 'millrace.yaml');
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8').replace('[public.customers', '[public.notes, public.customers'),
+  );
+  const second = shell.run();
+  await second.url;
+  const reads = `SELECT count(*)::INT FROM public.notes WHERE _op = 'r'`;
+  // Each of the two partitions has its truncate.
+  const ops = 'SELECT _op, count(*)::INT FROM public.notes GROUP BY _op ORDER BY _op';
+  await expect.poll(() => shell.rowsSoon(reads), poll).toEqual([[300]]);
+  await shell.database.query(`UPDATE notes SET line = 'new' WHERE n = 7`);
+  await expect
+    .poll(() => shell.rowsSoon(ops), poll)
+    .toEqual([
+      ['r', 300],
+      ['t', 2],
+      ['u', 1],
+    ]);
+  expect((await shell.millrace('snapshot', 'public.notes')).err).toBe('');
+  await expect
+    .poll(() => shell.rowsSoon(ops), poll)
+    .toEqual([
+      ['r', 600],
+      ['t', 4],
+      ['u', 1],
+    ]);
+  const refused = await shell.millrace('snapshot', 'public.notes', '--where', 'n < 9');
+  expect(refused.err).toContain('error SNAPSHOT_REFUSED');
+  expect(await second.stop()).toEqual(stopped);
+});
+
+test('a first snapshot over several connections that is killed goes on, and ends with each row once', async () => {
+  shell.configured();
+  const file = join(shell.folder, 'millrace.yaml');
+  const wider = readFileSync(file, 'utf8')
+    .replace('[public.customers', '[public.notes, public.customers')
+    .replace('  tables:', '  snapshotConcurrency: 3\n  tables:');
+  writeFileSync(file, wider);
+  expect(wider).toContain('snapshotConcurrency: 3');
+  await shell.database.query(`CREATE TABLE notes (n int, line text);
+    ALTER TABLE notes REPLICA IDENTITY FULL;
+    INSERT INTO notes SELECT g, repeat('x', 200) FROM generate_series(1, 100000) g;
+    INSERT INTO customers SELECT g, 'name ' || g FROM generate_series(1000, 200999) g`);
+  const first = shell.run();
+  await first.url;
+  const rows = async (): Promise<number> =>
+    (await shell.json<{ snapshot: { rows: number } | null }>('status')).snapshot?.rows ?? 0;
+  await expect.poll(rows, { ...poll, interval: 5 }).toBeGreaterThan(0);
+  first.process.kill('SIGKILL');
+  await first.ended;
+  await shell.database.query(`UPDATE customers SET name = 'new' WHERE id % 1000 = 0`);
+  const second = shell.run();
+  await second.url;
+  await expect.poll(() => shell.rowsSoon(rowsOf('customers')), poll).toEqual([[200_500]]);
+  const once = `SELECT count(*)::INT, count(DISTINCT n)::INT FROM public.notes`;
+  await expect.poll(() => shell.rowsSoon(once), poll).toEqual([[100_000, 100_000]]);
+  const updated = `${rowsOf('customers')} WHERE name = 'new'`;
+  await expect.poll(() => shell.rowsSoon(updated), poll).toEqual([[200]]);
+  expect(await second.stop()).toEqual(stopped);
+});

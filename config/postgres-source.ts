@@ -55,6 +55,9 @@ export const postgresSource = group({
   hashKey: text('a secret')
     .optional()
     .describe('Key of the HMAC-SHA256 that `hash` writes. Keep it out of the file: ${NAME}.'),
+  snapshotConcurrency: whole(1, 16)
+    .prefault(1)
+    .describe('Connections that the snapshot reads over at once; what is in memory is the same.'),
   heartbeatInterval: duration()
     .prefault('10s')
     .describe(

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OutgoingBuffer } from '../../broker/outgoing-buffer.ts';
-import { MillraceError } from '../../errors.ts';
+import { MillraceError, type ErrorCode } from '../../errors.ts';
 import type {
   CapturedTable,
   ChangeBatch,
@@ -22,6 +22,7 @@ import { SlotMonitor } from './slot-monitor.ts';
 import { comesBinary, StreamTables } from './stream-tables.ts';
 import { openStreamTopics } from './stream-topics.ts';
 import { tableShape } from './table-shape.ts';
+import { checkedTimeline } from './timeline.ts';
 import { flushLsn, formatPosition, parsePosition, type WalPosition } from './wal-position.ts';
 import { WalStream } from './wal-stream.ts';
 
@@ -36,6 +37,12 @@ export function postgresConnector(options: PostgresOptions): Connector {
  */
 const KILLED_SLOT_MS_MAX = 5_000;
 const OWN_SLOT_MS_MAX = 70_000;
+
+const PASSING: ReadonlySet<ErrorCode> = new Set([
+  'SOURCE_DISCONNECTED',
+  'SOURCE_UNREACHABLE',
+  'SOURCE_STANDBY',
+]);
 
 class PostgresConnector implements Connector {
   readonly #options: ResolvedOptions;
@@ -137,7 +144,10 @@ class PostgresConnector implements Connector {
     {
       await using connection = await Connection.open(this.#settings, signal);
       found = await preflight(connection, this.#options);
-      if (at !== null) this.#checkKept(found, at);
+      if (at !== null) {
+        this.#checkKept(found, at);
+        at = { ...at, timeline: await this.#checkTimeline(at, signal) };
+      }
       if (at !== null && at.snapshot === null) {
         const options = { ...this.#options, newTables: this.#newTables };
         const copies = await tablesToCopy(connection, { found, at, options });
@@ -239,6 +249,11 @@ class PostgresConnector implements Connector {
     }
   }
 
+  async #checkTimeline(at: WalPosition, signal: AbortSignal): Promise<number> {
+    await using connection = await Connection.open(this.#settings, signal, 'replication');
+    return await checkedTimeline(connection, at);
+  }
+
   /** Whether opening again may help; a stream that cannot be binary is opened as text. */
   #passes(error: unknown): error is MillraceError {
     if (!(error instanceof MillraceError)) return false;
@@ -250,7 +265,7 @@ class PostgresConnector implements Connector {
     if (error.code === 'SLOT_IN_USE') {
       return performance.now() < this.#patientUntil;
     }
-    return error.code === 'SOURCE_DISCONNECTED' || error.code === 'SOURCE_UNREACHABLE';
+    return PASSING.has(error.code);
   }
 
   /** Doubles up to the longest, then somewhere between its half and all of it. */

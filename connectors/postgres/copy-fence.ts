@@ -38,16 +38,16 @@ export async function passed(connection: Connection, fence: CopyFence): Promise<
 
 const LOOK_MS = 5;
 
-/** Looks again and again, for so long at most. */
-export async function passedWithin(
-  connection: Connection,
-  fence: CopyFence,
-  waitMsMax: number,
-): Promise<boolean> {
-  const until = performance.now() + waitMsMax;
+/** How long the stream may stand still for older transactions. */
+const HELD_MS_MAX = 1_000;
+
+/** A fence while the stream stands still; null if it does not pass in good time. */
+export async function heldFence(connection: Connection): Promise<CopyFence | null> {
+  const fence = await setFence(connection);
+  const until = performance.now() + HELD_MS_MAX;
   for (;;) {
-    if (await passed(connection, fence)) return true;
-    if (performance.now() >= until) return false;
+    if (await passed(connection, fence)) return fence;
+    if (performance.now() >= until) return null;
     await sleep(LOOK_MS, undefined, { signal: connection.signal });
   }
 }

@@ -114,7 +114,7 @@ describe('a copy', () => {
 
   test.each([
     [{ action: 'start', table: 'public.nothing' }, /not captured/],
-    [{ action: 'start', table: 'public.keyless' }, /no primary key/],
+    [{ action: 'start', table: 'public.keyless', where: 'id > 1' }, /no primary key/],
     [{ action: 'start', table: 'public.items', where: 'nonsense = 1' }, /refuses the condition/],
     [{ action: 'start', table: 'public.items', where: 'true); DROP TABLE items; --' }, /refuses/],
     [{ action: 'pause', table: 'public.items' }, /not being copied/],

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../errors.ts';
 import type { CopyProgress, CopyRequest } from '../connector.ts';
+import type { TableCut } from './stream-cuts.ts';
 import type { CopiesState, CopyJob } from './wal-position.ts';
 
 /** What ended, kept for `status` until the connector is closed. */
@@ -8,6 +9,7 @@ const ENDED_KEPT = 100;
 /** The copies of one stream: changed by requests and by the copying, published with positions. */
 export class CopyJobs {
   #jobs: CopyJob[];
+  #cuts: readonly TableCut[];
   #step: number;
   #publishedStep: number;
   #waiting: { step: number; resolve: () => void; reject: (error: unknown) => void }[] = [];
@@ -28,6 +30,7 @@ export class CopyJobs {
     },
   ) {
     this.#jobs = [...(state?.jobs ?? [])];
+    this.#cuts = state?.cuts ?? [];
     this.#step = this.#publishedStep = state?.step ?? 0;
     this.#told = about.told;
     this.#ended = about.ended;
@@ -35,11 +38,12 @@ export class CopyJobs {
   }
 
   get state(): CopiesState {
-    return { step: this.#step, jobs: this.#jobs };
+    return { step: this.#step, jobs: this.#jobs, cuts: this.#cuts };
   }
 
+  /** Nothing that a position has to say. */
   get none(): boolean {
-    return this.#jobs.length === 0;
+    return this.#jobs.length === 0 && this.#cuts.length === 0;
   }
 
   /** Something changed that no published position has. */
@@ -84,6 +88,27 @@ export class CopyJobs {
       this.#jobs = this.#jobs.map((each) => (each === job ? replaced : each));
       this.end(table, 'done');
     }
+  }
+
+  /** A table without a key is read from its beginning. */
+  cut(table: string, cut: TableCut): void {
+    this.#cuts = [...this.#cuts.filter(({ oid }) => oid !== cut.oid), cut];
+    const job = this.find(table);
+    if (job !== undefined) this.#replace({ ...job, rows: 0 });
+  }
+
+  /** More rows of it are in the batch that is published next. */
+  counted(table: string, rows: number): void {
+    const job = this.find(table);
+    if (job !== undefined) this.#replace({ ...job, rows: job.rows + rows });
+  }
+
+  /** Everything before `lsn` is in the position that is published next: cuts before it say no more. */
+  passed(lsn: bigint): void {
+    const left = this.#cuts.filter(({ until }) => BigInt(`0x${until}`) > lsn);
+    if (left.length === this.#cuts.length) return;
+    this.#cuts = left;
+    this.#step++;
   }
 
   end(table: string, state: 'done' | 'cancelled'): void {

@@ -11,7 +11,7 @@ import type { CopiesState, WalPosition } from './wal-position.ts';
 
 /**
  * A request that can be carried out, with the table's own name. Throws `SNAPSHOT_REFUSED`: a table
- * that is not captured or has no key, a condition that the server does not take.
+ * that is not captured, a condition for one without a key, or one that the server does not take.
  */
 export async function checkedCopy(
   connection: Connection,
@@ -25,11 +25,11 @@ export async function checkedCopy(
   if (found === null || !tableFilter(options.tables).matches(schema, name)) {
     throw refused(`${table} is not captured`, table, options.tables.join(', '));
   }
-  if (found.table.key.length === 0) {
+  if (found.table.key.length === 0 && where !== null) {
     throw refused(
-      `${table} has no primary key: its rows would be doubled`,
+      `${table} has no primary key: which rows are to be replaced cannot be said`,
       table,
-      'a table with a primary key',
+      'all of the table, without --where',
     );
   }
   if (where !== null) await checkCondition(connection, found, where);
@@ -82,13 +82,8 @@ export async function tablesToCopy(
     const added = found.publication.added.includes(table);
     if (jobs.find(table) !== undefined) continue;
     if (!added && !(await wasNeverCopied(connection, one, options))) continue;
-    if (one.table.key.length > 0) {
-      options.log.info({ table }, 'a table was added: it is copied while its changes are captured');
-      jobs.start(table);
-    } else if (added) {
-      const told = 'a table without a key was added: only its changes from now on are captured';
-      options.log.warn({ table }, told);
-    }
+    options.log.info({ table }, 'a table was added: it is copied while its changes are captured');
+    jobs.start(table);
   }
   return jobs.unpublished ? jobs.state : null;
 }

@@ -8,13 +8,15 @@ import { checkRules, withRules } from './column-rules.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import { CopyDecoder } from './copy-binary.ts';
-import { passed, passedWithin, setFence, type CopyFence } from './copy-fence.ts';
+import { heldFence, passed, setFence, type CopyFence } from './copy-fence.ts';
 import type { CopyJobs } from './copy-jobs.ts';
 import { copyOut } from './copy-out.ts';
 import { Doorbell } from './doorbell.ts';
 import type { ResolvedOptions } from './options.ts';
+import { mayLackValues } from './out-of-line.ts';
 import { tellTables } from './schema-changes.ts';
-import { copyRange, keyRanges, snapshotUnits, type SnapshotUnit } from './snapshot-ranges.ts';
+import { copyRange, keyBound, snapshotUnits } from './snapshot-ranges.ts';
+import { KeylessCopies, type CopyStream } from './keyless-copies.ts';
 import { openTableEncoder } from './table-encoder.ts';
 import { formatPosition, type CopyJob, type WalPosition } from './wal-position.ts';
 
@@ -22,8 +24,6 @@ import { formatPosition, type CopyJob, type WalPosition } from './wal-position.t
 const RANGE_ROWS_MAX = 20_000;
 /** How often transactions that are older than a fence are looked for, the stream going on. */
 const OLDER_MS = 50;
-/** How long the stream may stand still for them. */
-const HELD_MS_MAX = 1_000;
 /** Wait before a lost connection is opened again. */
 const RETRY_MS = 1_000;
 
@@ -51,8 +51,9 @@ export class CopyRunner implements AsyncDisposable {
   readonly #taken = new Doorbell();
   readonly #working: Promise<void>;
   #connection: Connection | null = null;
-  #ready: { readonly table: string; readonly fence: CopyFence } | null = null;
-  #ring: () => void = () => {};
+  #ready: { readonly table: string; readonly fence: CopyFence | null } | null = null;
+  readonly #keyless: KeylessCopies;
+  #stream: CopyStream | null = null;
 
   constructor(
     about: {
@@ -68,15 +69,20 @@ export class CopyRunner implements AsyncDisposable {
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
     this.#jobs.onChange = () => {
       this.#wake.ring();
-      this.#ring();
+      this.#stream?.ring();
     };
+    const { jobs, options } = about;
+    const { database } = about.settings;
+    const publish = (at: WalPosition, rows: number): Generator<ChangeBatch> =>
+      this.#publish(at, rows);
+    this.#keyless = new KeylessCopies({ jobs, options, database, buffer: this.#buffer, publish });
     // It ends only with the signal; what it awaits then throws.
     this.#working = this.#work().catch(() => {});
   }
 
-  /** Whom to tell that something is due. */
-  attach(ring: () => void): void {
-    this.#ring = ring;
+  /** The stream that makes room for what is due. */
+  attach(stream: CopyStream): void {
+    this.#stream = stream;
   }
 
   get jobs(): CopyJobs {
@@ -89,19 +95,21 @@ export class CopyRunner implements AsyncDisposable {
   }
 
   /** What is due, at the place that the stream has reached. The stream delivers nothing meanwhile. */
-  async *batches(at: WalPosition): AsyncGenerator<ChangeBatch> {
+  async *batches(): AsyncGenerator<ChangeBatch> {
+    const stream = this.#stream;
+    if (stream === null) return;
     const ready = this.#ready;
     this.#ready = null;
     const job = this.#jobs.next;
     if (ready !== null) {
       try {
-        if (job?.table === ready.table) yield* this.#range(job, ready.fence, at);
+        if (job?.table === ready.table) yield* this.#turn(job, ready.fence, stream);
       } finally {
         this.#buffer.reset();
         this.#taken.ring();
       }
     }
-    if (this.#jobs.unpublished) yield* this.#publish(at, 0);
+    if (this.#jobs.unpublished) yield* this.#publish(stream.delivered, 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -115,12 +123,15 @@ export class CopyRunner implements AsyncDisposable {
   async #work(): Promise<void> {
     while (!this.#signal.aborted) {
       const job = this.#jobs.next;
+      // A COPY that somebody has paused or cancelled ends with its connection only.
+      if (this.#keyless.table !== null && this.#keyless.table !== job?.table) this.#disconnect();
       if (job === null) {
         await this.#wake.heard(this.#signal);
         continue;
       }
       try {
         await this.#prepare(job.table);
+        if (this.#keyless.waits) await sleep(RETRY_MS, undefined, { signal: this.#signal });
       } catch (error) {
         if (this.#signal.aborted) return;
         this.#trouble(job.table, error);
@@ -131,12 +142,22 @@ export class CopyRunner implements AsyncDisposable {
 
   /** Sets a fence for the next range and waits until it has passed; then it is the stream's turn. */
   async #prepare(table: string): Promise<void> {
-    this.#connection ??= await this.#open();
-    const fence = await setFence(this.#connection);
-    if (!(await this.#passes(this.#connection, fence, table))) return;
-    this.#ready = { table, fence };
-    this.#ring();
+    this.#ready = { table, fence: null };
+    if (this.#keyless.table !== table) {
+      this.#ready = null;
+      this.#connection ??= await this.#open();
+      const fence = await setFence(this.#connection);
+      if (!(await this.#passes(this.#connection, fence, table))) return;
+      this.#ready = { table, fence };
+    }
+    this.#stream?.ring();
     await this.#taken.heard(this.#signal);
+  }
+
+  #disconnect(): void {
+    this.#connection?.destroy();
+    this.#connection = null;
+    this.#keyless.giveUp();
   }
 
   /**
@@ -144,8 +165,7 @@ export class CopyRunner implements AsyncDisposable {
    * stops, is seen in `status`, and goes on from its last range when it is told to.
    */
   #trouble(table: string, error: unknown): void {
-    this.#connection?.destroy();
-    this.#connection = null;
+    this.#disconnect();
     const message = error instanceof Error ? error.message : String(error);
     if (isLost(error)) {
       this.#options.log.warn({ table }, `the copy waits for a connection: ${message}`);
@@ -158,6 +178,9 @@ export class CopyRunner implements AsyncDisposable {
   async #open(): Promise<Connection> {
     const connection = await Connection.open(this.#settings, this.#signal);
     await connection.rows('SET default_transaction_read_only = on');
+    // Since version 17.
+    const unlimited = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'`;
+    await connection.rows(unlimited);
     return connection;
   }
 
@@ -173,19 +196,32 @@ export class CopyRunner implements AsyncDisposable {
     return true;
   }
 
-  async *#range(job: CopyJob, before: CopyFence, at: WalPosition): AsyncGenerator<ChangeBatch> {
+  async *#turn(
+    job: CopyJob,
+    before: CopyFence | null,
+    stream: CopyStream,
+  ): AsyncGenerator<ChangeBatch> {
     const connection = this.#connection;
     if (connection === null) return;
     try {
+      if (before === null) {
+        yield* this.#keyless.turn(job, stream);
+        return;
+      }
       const found = await tableByName(connection, job.table);
       if (found === null) throw new Error('the table does not exist any more');
+      this.#jobs.estimated(job.table, found.rowsEstimated);
+      if (found.table.key.length === 0) {
+        yield* this.#keyless.begin(connection, found, stream);
+        yield* this.#keyless.turn(job, stream);
+        return;
+      }
       checkRules(found.table, this.#options);
       const of = { ...found, table: withRules(found.table, this.#options) };
-      this.#jobs.estimated(job.table, of.rowsEstimated);
       const fence = (await mayLackValues(connection, of)) ? await heldFence(connection) : before;
       // A transaction came in between that takes long: the stream goes on, and we wait beside it.
       if (fence === null) return;
-      yield* this.#read(job, { of, fence, at });
+      yield* this.#read(job, { of, fence, at: stream.delivered });
     } catch (error) {
       this.#signal.throwIfAborted();
       this.#trouble(job.table, error);
@@ -201,10 +237,10 @@ export class CopyRunner implements AsyncDisposable {
     const [unit] = await snapshotUnits(connection, [of], this.#options.filters);
     if (unit === undefined) throw new Error('the table cannot be read in ranges of its key');
     const narrowed = { ...unit, conditions: [...unit.conditions, ...given(job.where)] };
-    const range = await firstRange(connection, narrowed, {
-      after: job.after,
-      rowsPerRange: Math.min(RANGE_ROWS_MAX, this.#options.snapshotRowsPerRange),
-    });
+    const rest = { after: job.after, until: null };
+    const rowsMax = Math.min(RANGE_ROWS_MAX, this.#options.snapshotRowsPerRange);
+    const until = await keyBound(connection, narrowed, { range: rest, rowsMax });
+    const range = { ...rest, until };
     const event = snapshotEvent(fence.lsn - 1n, Date.now() * 1000, 'incremental');
     const decoder = await this.#decoder(of, event);
     if (this.#options.includeSchemaChanges && job.after === null) await this.#define(of, event);
@@ -225,16 +261,9 @@ export class CopyRunner implements AsyncDisposable {
   }
 
   async #decoder(of: CataloguedTable, event: ChangeEvent): Promise<CopyDecoder> {
-    const { registry, prefix, partitions, tombstones, version, modes, names } = this.#options;
     const { database } = this.#settings;
-    const form = { prefix, partitions, tombstones, version, modes, names };
-    const encoder = await openTableEncoder(of.table, {
-      ...form,
-      registry,
-      database,
-      buffer: this.#buffer,
-    });
-    return new CopyDecoder(encoder, event);
+    const context = { ...this.#options, database, buffer: this.#buffer };
+    return new CopyDecoder(await openTableEncoder(of.table, context), event);
   }
 
   /** How the table is defined, before its first rows. */
@@ -254,32 +283,6 @@ export class CopyRunner implements AsyncDisposable {
     this.#buffer.reset();
     this.#jobs.published(until ?? copies.step);
   }
-}
-
-/** A fence while the stream stands still; null if it does not pass in good time. */
-async function heldFence(connection: Connection): Promise<CopyFence | null> {
-  const fence = await setFence(connection);
-  return (await passedWithin(connection, fence, HELD_MS_MAX)) ? fence : null;
-}
-
-async function firstRange(
-  connection: Connection,
-  unit: SnapshotUnit,
-  from: { readonly after: readonly string[] | null; readonly rowsPerRange: number },
-): Promise<{ after: readonly string[] | null; until: readonly string[] | null }> {
-  for await (const range of keyRanges(connection, unit, from)) return range;
-  throw new Error('a table has at least one range');
-}
-
-/** Whether a change of the table may come without a value that the row has: then order matters too. */
-async function mayLackValues(connection: Connection, of: CataloguedTable): Promise<boolean> {
-  if (of.table.identity === 'full') return false;
-  const [row] = await connection.rows<{ outOfLine: boolean | null }>(
-    `SELECT bool_or(c.reltoastrelid <> 0) AS "outOfLine" FROM pg_class c
-     WHERE c.oid = $1 OR c.oid IN (SELECT relid FROM pg_partition_tree($1::oid))`,
-    [of.table.oid],
-  );
-  return row?.outOfLine === true;
 }
 
 function given(where: string | null): string[] {

@@ -65,6 +65,8 @@ export interface PostgresOptions extends RuleBook {
   readonly batchRowsMax?: number;
   /** Rows that a restart in the middle of the snapshot may read again. Default 100,000. */
   readonly snapshotRowsPerRange?: number;
+  /** Connections that the snapshot reads over at once; they share what a batch may hold. Default 1. */
+  readonly snapshotConcurrency?: number;
   /** How often the server is told how far we are. Default 1,000. */
   readonly statusIntervalMs?: number;
   /** How often a position is published while nothing of ours happens. Default 5,000. */
@@ -110,6 +112,7 @@ const defaults = {
   batchBytesMax: 8 * 1024 * 1024,
   batchRowsMax: 100_000,
   snapshotRowsPerRange: 100_000,
+  snapshotConcurrency: 1,
   statusIntervalMs: 1_000,
   idlePositionIntervalMs: 5_000,
   heartbeatIntervalMs: 10_000,

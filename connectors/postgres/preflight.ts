@@ -47,6 +47,7 @@ export async function preflight(
     publicationFor(connection, { options, tables, found }),
   );
   const slot = await replicationSlot(connection, options.slot);
+  await problems.note(() => checkPromoted(found, slot, options));
   await problems.note(() => {
     if (slot === null) checkFree('replication slot', found.slotsFree, 'max_replication_slots');
     else checkSlot(beside ? { ...slot, activePid: null } : slot, options.slot, found.database);
@@ -81,6 +82,16 @@ function publicationFor(
   if (tables.length === 0) return null;
   const { publication: name, filters = {} } = options;
   return planPublication(connection, { name, tables, filters, server: found });
+}
+
+/** A standby's copy of the slot is readable when it is promoted, and not before. */
+function checkPromoted(server: Server, slot: Slot | null, options: ResolvedOptions): void {
+  const waits = slot?.synchronised ?? options.slotFailover;
+  if (!server.inRecovery || !waits) return;
+  throw new MillraceError('SOURCE_STANDBY', 'The server is a standby that was not promoted.', {
+    place: `slot ${options.slot}`,
+    expected: 'the primary, or a standby that has become one',
+  });
 }
 
 /**

@@ -14,6 +14,8 @@ export interface Slot {
   readonly lost: string | null;
   /** Standbys synchronise it. */
   readonly failover: boolean;
+  /** It came from a primary in that way. It stays so when the standby is promoted. */
+  readonly synchronised: boolean;
 }
 
 /** The slot as the server shows it; null if there is none. */
@@ -36,6 +38,7 @@ export async function replicationSlot(connection: Connection, name: string): Pro
     restartLsn: restart === null ? null : parseLsn(restart),
     confirmedLsn: confirmed === null ? null : parseLsn(confirmed),
     failover: slot['failover'] === true,
+    synchronised: slot['synced'] === true,
     lost: reason ?? (text('wal_status') === 'lost' ? 'its WAL was removed' : null),
   };
 }

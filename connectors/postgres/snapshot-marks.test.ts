@@ -40,12 +40,14 @@ function marks(changes: readonly CapturedChange[]): Record<string, unknown[]> {
   return Object.fromEntries([...found].map(([table, rows]) => [table, rows.map(markOf)]));
 }
 
+/** Over one connection rows are published in the order of tables. */
+const one = { snapshotConcurrency: 1 };
 const ends = ['first_in_data_collection', 'last_in_data_collection'];
 
 describe('rows of a snapshot', () => {
   test('say where they stand, as those of Debezium do', async () => {
     await using database = await withTables([1, 2, 0, 1, 4, 0]);
-    const { changes } = await snapshotTaken(hurried(database));
+    const { changes } = await snapshotTaken(hurried(database, one));
     expect(marks(changes)).toEqual({
       t0: ['first'],
       t1: ends,
@@ -63,7 +65,7 @@ describe('rows of a snapshot', () => {
       [[0, 0], {}],
     ] as const) {
       await using database = await withTables(rows);
-      expect(marks((await snapshotTaken(hurried(database))).changes)).toEqual(expected);
+      expect(marks((await snapshotTaken(hurried(database, one))).changes)).toEqual(expected);
     }
   });
 
@@ -83,7 +85,7 @@ describe('rows of a snapshot', () => {
         { snapshotRowsPerRange: 500, batchBytesMax: 20_000 },
       ];
       for (const options of some) {
-        const { changes } = await snapshotTaken(hurried(database, options));
+        const { changes } = await snapshotTaken(hurried(database, { ...one, ...options }));
         const found = marks(changes);
         rows.forEach((count, at) => {
           const of = found[`t${at}`]!;
@@ -99,7 +101,7 @@ describe('rows of a snapshot', () => {
 
   test('in several partitions of a topic are marked once', async () => {
     await using database = await withTables([30, 30]);
-    const { changes } = await snapshotTaken(hurried(database, { partitions: 4 }));
+    const { changes } = await snapshotTaken(hurried(database, { ...one, partitions: 4 }));
     const all = changes.map((change) => String(markOf(change))).filter((mark) => mark !== 'true');
     expect(all.toSorted()).toEqual(['first', ...ends, 'last'].toSorted());
   });
@@ -120,7 +122,7 @@ describe('rows of a snapshot', () => {
   test('that a filter leaves are marked as if there were no others', async () => {
     await using database = await withTables([5, 5, 5]);
     const filters = { 'public.t1': 'id > 3', 'public.t2': 'id > 100' };
-    const { changes } = await snapshotTaken(hurried(database, { filters }));
+    const { changes } = await snapshotTaken(hurried(database, { ...one, filters }));
     const { t0, ...rest } = marks(changes);
     expect(t0?.length).toBe(5);
     expect(rest).toEqual({ t1: [ends[0], 'last'] });
@@ -128,7 +130,7 @@ describe('rows of a snapshot', () => {
 
   test('of a snapshot that goes on after a stop have one first and one last', async () => {
     await using database = await withTables([40, 40, 40]);
-    const options = hurried(database, { snapshotRowsPerRange: 10, batchRowsMax: 10 });
+    const options = hurried(database, { ...one, snapshotRowsPerRange: 10, batchRowsMax: 10 });
     for (const stop of [1, 3, 4, 6, 11]) {
       const capture = new Capture(registry);
       for (const after of [null, 'last'] as const) {
@@ -142,6 +144,28 @@ describe('rows of a snapshot', () => {
       expect(capture.changes.length).toBe(120);
       const all = capture.changes.map(markOf).filter((mark) => mark !== 'true');
       expect(all, `stopped after ${stop}`).toEqual(['first', ends[1], ...ends, ends[0], 'last']);
+    }
+  });
+
+  test('that several connections read are marked in the order in which they are published', async () => {
+    const rows = [0, 300, 0, 200, 35, 1, 0];
+    await using database = await withTables(rows);
+    for (const batchRowsMax of [30, 1000]) {
+      const options = { snapshotConcurrency: 3, snapshotRowsPerRange: 20, batchRowsMax };
+      const { changes } = await snapshotTaken(hurried(database, options));
+      const all = changes.map(markOf);
+      expect(all.filter((mark) => mark === 'first').length).toBe(1);
+      expect(all.filter((mark) => mark === 'last').length).toBe(1);
+      const last = changes.find((change) => markOf(change) === 'last')!;
+      // Nothing is in a later batch.
+      expect(changes.every(({ position }) => position <= last.position)).toBe(true);
+      const found = marks(changes);
+      for (const table of ['t1', 't3', 't4']) {
+        expect(found[table]!.slice(1, -1).every((mark) => mark === 'true')).toBe(true);
+        expect(found[table]![0]).toMatch(/^first/);
+        expect(found[table]!.at(-1)).toMatch(/^last/);
+      }
+      expect(changes.length).toBe(536);
     }
   });
 });

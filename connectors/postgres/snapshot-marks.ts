@@ -27,6 +27,8 @@ interface Ends {
   readonly finished: boolean;
 }
 
+type IsFinished = (table: CataloguedTable) => boolean;
+
 const READ = 0x72;
 
 /**
@@ -37,37 +39,34 @@ const READ = 0x72;
  */
 export class SnapshotMarks {
   readonly #registry: SchemaRegistry;
-  /** In the order of tables; those behind them have no rows. */
-  readonly #topics: readonly TopicName[];
+  readonly #tables: ReadonlyMap<TopicName, CataloguedTable>;
   readonly #begun: Set<TopicName>;
   readonly #ended = new Set<TopicName>();
   readonly #readers = new Map<number, EnvelopeReader>();
 
-  /** `begun`: tables of which an earlier run has published rows; `last`: the last one that has rows. */
+  /** `tables`: those that have rows; `begun`: those of which an earlier run has published some. */
   constructor(
     registry: SchemaRegistry,
     prefix: string,
     about: {
       readonly tables: readonly CataloguedTable[];
       readonly begun: readonly CataloguedTable[];
-      readonly last: CataloguedTable | null;
     },
   ) {
     const topicOf = ({ table }: CataloguedTable): TopicName =>
       topicName(prefix, table.schema, table.name);
-    const { tables, begun, last } = about;
     this.#registry = registry;
-    this.#topics = tables.slice(0, last === null ? 0 : tables.indexOf(last) + 1).map(topicOf);
-    this.#begun = new Set(begun.map(topicOf));
+    this.#tables = new Map(about.tables.map((of) => [topicOf(of), of]));
+    this.#begun = new Set(about.begun.map(topicOf));
   }
 
   /**
-   * Marks what the batch in the buffer begins and ends. `isFinished` says whether all of the table of that
-   * number is published with this batch.
+   * Marks what the batch in the buffer begins and ends. `isFinished` says whether all of a table is
+   * published with this batch.
    */
-  async mark(buffer: OutgoingBuffer, isFinished: (table: number) => boolean): Promise<void> {
+  async mark(buffer: OutgoingBuffer, isFinished: IsFinished): Promise<void> {
     const ends = this.#endsIn(buffer, isFinished);
-    const final = this.#topics.every((_, table) => isFinished(table)) ? ends.at(-1) : undefined;
+    const final = this.#isComplete(ends, isFinished) ? ends.at(-1) : undefined;
     for (const end of ends) {
       const { topic, first, last, finished } = end;
       const begins = !this.#begun.has(topic);
@@ -84,15 +83,22 @@ export class SnapshotMarks {
   }
 
   /** Of tables whose first or last row is in the buffer, those that are there. */
-  #endsIn(buffer: OutgoingBuffer, isFinished: (table: number) => boolean): Ends[] {
+  #endsIn(buffer: OutgoingBuffer, isFinished: IsFinished): Ends[] {
     const outgoing = Map.groupBy(buffer.outgoing(), ({ topic }) => topic);
-    return this.#topics.flatMap((topic, table) => {
-      if (this.#ended.has(topic)) return [];
+    return [...outgoing].flatMap(([topic, writers]) => {
+      const table = this.#tables.get(topic);
+      if (table === undefined || this.#ended.has(topic)) return [];
       const finished = isFinished(table);
       if (!finished && this.#begun.has(topic)) return [];
-      const ends = endsOf(outgoing.get(topic)?.map(({ records }) => records) ?? []);
+      const ends = endsOf(writers.map(({ records }) => records));
       return ends === null ? [] : [{ topic, finished, ...ends }];
     });
+  }
+
+  /** From behind, where there is most likely something left. */
+  #isComplete(ends: readonly Ends[], isFinished: IsFinished): boolean {
+    if (!ends.some(({ finished }) => finished)) return false;
+    return [...this.#tables.values()].toReversed().every(isFinished);
   }
 
   async #write({ records, start }: Place, mark: Mark): Promise<void> {
@@ -139,17 +145,21 @@ function endsOf(writers: readonly RecordWriter[]): Pick<Ends, 'first' | 'last'> 
   return first === null || last === null ? null : { first, last };
 }
 
-/** The last table that has rows; null if none has. Most have, so few are looked at. */
-export async function lastWithRows(
+/** The tables that have rows. The locks that it takes to see that (of indexes) are let go again. */
+export async function tablesWithRows(
   connection: Connection,
   units: readonly SnapshotUnit[],
-): Promise<CataloguedTable | null> {
-  for (const { of, relation, conditions } of units.toReversed()) {
+): Promise<CataloguedTable[]> {
+  await connection.rows('SAVEPOINT look; SET LOCAL lock_timeout = 0');
+  const found = new Set<CataloguedTable>();
+  for (const { of, relation, conditions } of units) {
+    if (found.has(of)) continue;
     const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
-    const [row] = await connection.rows<{ found: boolean }>(
-      `SELECT EXISTS (SELECT FROM ${relation} t ${where}) AS found`,
+    const [row] = await connection.rows<{ some: boolean }>(
+      `SELECT EXISTS (SELECT FROM ${relation} t ${where}) AS some`,
     );
-    if (row?.found === true) return of;
+    if (row?.some === true) found.add(of);
   }
-  return null;
+  await connection.rows('ROLLBACK TO SAVEPOINT look; RELEASE SAVEPOINT look');
+  return [...found];
 }

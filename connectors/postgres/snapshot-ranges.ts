@@ -4,6 +4,7 @@ import type { Connection } from './connection.ts';
 import { copySelect } from './copy-binary.ts';
 import { filterOf, type RowFilters } from './row-filters.ts';
 import { quoteName, quoteTable } from './server.ts';
+import type { RangeBounds } from './wal-position.ts';
 
 /**
  * What is read from beginning to end: a table, or one partition of a partitioned table without a key
@@ -20,12 +21,6 @@ export interface SnapshotUnit {
   readonly conditions: readonly string[];
 }
 
-/** A part of a unit: rows after one bound up to the next. Null bounds are open. */
-export interface SnapshotRange {
-  readonly after: readonly string[] | null;
-  readonly until: readonly string[] | null;
-}
-
 export async function snapshotUnits(
   connection: Connection,
   tables: readonly CataloguedTable[],
@@ -34,11 +29,9 @@ export async function snapshotUnits(
   const units: SnapshotUnit[] = [];
   for (const of of tables) {
     const { table } = of;
-    const filter = filterOf(of, filters);
-    const conditions = filter === null ? [] : [`(${filter}\n)`];
+    const whole = wholeUnit(of, filters);
     if (table.key.length > 0 || !of.partitioned) {
-      const name = `${table.schema}.${table.name}`;
-      units.push({ name, of, oid: table.oid, relation: quoteTable(table), conditions });
+      units.push(whole);
       continue;
     }
     const leaves = await connection.rows<{ oid: number; schema: string; name: string }>(
@@ -54,39 +47,44 @@ export async function snapshotUnits(
         of,
         oid: leaf.oid,
         relation: quoteTable(leaf),
-        conditions,
+        conditions: whole.conditions,
       });
     }
   }
   return units;
 }
 
+/** A table from beginning to end, with its partitions. */
+export function wholeUnit(of: CataloguedTable, filters: RowFilters = {}): SnapshotUnit {
+  const { table } = of;
+  const filter = filterOf(of, filters);
+  const conditions = filter === null ? [] : [`(${filter}\n)`];
+  const name = `${table.schema}.${table.name}`;
+  return { name, of, oid: table.oid, relation: quoteTable(table), conditions };
+}
+
 /**
- * Ranges of a keyed unit, each of so many rows, found by walking the primary key's index: comparing
- * whole rows, `(a, b) > (…)`, is what such an index is made for.
+ * Where a range of so many rows ends that begins where the gap does; the gap's own end if it has no more.
+ * Found by walking the primary key's index: comparing whole rows, `(a, b) > (…)`, is what such an index
+ * is made for. Sets the transaction up to copy the range.
  */
-export async function* keyRanges(
+export async function keyBound(
   connection: Connection,
   unit: SnapshotUnit,
-  from: { readonly after: readonly string[] | null; readonly rowsPerRange: number },
-): AsyncGenerator<SnapshotRange> {
+  { range, rowsMax }: { readonly range: RangeBounds; readonly rowsMax: number },
+): Promise<readonly string[] | null> {
   const columns = unit.of.table.key.map((name) => `t.${quoteName(name)}`);
   await nameTypesOf(connection, unit);
-  let { after } = from;
-  for (;;) {
-    // Two rows, so that there is one behind the bound: the last range is never empty.
-    const [row, next] = await connection.rows<{ bound: string[] }>(
-      `SELECT ARRAY[${columns.map((column) => `${column}::text`).join(', ')}] AS bound
-       FROM ${unit.relation} t ${where(keyCondition(unit, { after, until: null }))}
-       ORDER BY ${columns.join(', ')} OFFSET ${from.rowsPerRange - 1} LIMIT 2`,
-    );
-    const until = next === undefined ? null : (row?.bound ?? null);
-    // A table in one piece is best read as it lies; a range of it through the index.
-    await connection.rows(`SET LOCAL enable_seqscan = ${after === null && until === null}`);
-    yield { after, until };
-    if (until === null) return;
-    after = until;
-  }
+  // Two rows, so that there is one behind the bound: the last range is never empty.
+  const [row, next] = await connection.rows<{ bound: string[] }>(
+    `SELECT ARRAY[${columns.map((column) => `${column}::text`).join(', ')}] AS bound
+     FROM ${unit.relation} t ${where(keyCondition(unit, range))}
+     ORDER BY ${columns.join(', ')} OFFSET ${rowsMax - 1} LIMIT 2`,
+  );
+  const until = row === undefined || next === undefined ? range.until : row.bound;
+  // A table in one piece is best read as it lies; a range of it through the index.
+  await connection.rows(`SET LOCAL enable_seqscan = ${range.after === null && until === null}`);
+  return until;
 }
 
 /** Operators of the key's types must be found by name; an extension may have its own schema. */
@@ -102,32 +100,37 @@ async function nameTypesOf(connection: Connection, unit: SnapshotUnit): Promise<
 }
 
 /**
- * Ranges of pages. A range is published whole or not at all, so its size follows from the bytes that a
+ * The same in pages. A range is published whole or not at all, so its size follows from the bytes that a
  * batch may have and what the relation has on average per page, out-of-line values included.
  */
-export async function* pageRanges(
+export async function pageBound(
   connection: Connection,
   unit: SnapshotUnit,
-  from: { readonly after: readonly string[] | null; readonly bytesPerRange: number },
-): AsyncGenerator<SnapshotRange> {
+  { range, bytesMax }: { readonly range: RangeBounds; readonly bytesMax: number },
+): Promise<readonly string[] | null> {
   const [size] = await connection.rows<{ pages: number; bytes: number }>(
     `SELECT (pg_relation_size($1::oid) / current_setting('block_size')::int)::float8 AS pages,
        pg_table_size($1::oid)::float8 AS bytes`,
     [unit.oid],
   );
   const { pages, bytes } = size ?? { pages: 0, bytes: 0 };
-  const step = Math.max(1, Math.floor((from.bytesPerRange * pages) / Math.max(1, bytes)));
-  let first = Number(from.after?.[0] ?? 0);
-  for (;;) {
-    const next = first + step;
-    yield { after: [String(first)], until: next < pages ? [String(next)] : null };
-    if (next >= pages) return;
-    first = next;
-  }
+  const step = Math.max(1, Math.floor((bytesMax * pages) / Math.max(1, bytes)));
+  const next = Number(range.after?.[0] ?? 0) + step;
+  const end = range.until === null ? pages : Number(range.until[0]);
+  return next < end ? [String(next)] : range.until;
+}
+
+/** The file that the rows of a unit lie in: another one says that they were all written anew. */
+export async function fileOf(connection: Connection, unit: SnapshotUnit): Promise<string> {
+  const [row] = await connection.rows<{ file: string | null }>(
+    'SELECT pg_relation_filenode($1::oid)::text AS file',
+    [unit.oid],
+  );
+  return row?.file ?? '';
 }
 
 /** The COPY of a range. `seen` restricts it to rows that were there in an earlier snapshot. */
-export function copyRange(unit: SnapshotUnit, range: SnapshotRange, seen: string | null): string {
+export function copyRange(unit: SnapshotUnit, range: RangeBounds, seen: string | null): string {
   const { table } = unit.of;
   const conditions =
     table.key.length > 0
@@ -138,7 +141,7 @@ export function copyRange(unit: SnapshotUnit, range: SnapshotRange, seen: string
   return `COPY (${select}) TO STDOUT (FORMAT binary)`;
 }
 
-function keyCondition(unit: SnapshotUnit, { after, until }: SnapshotRange): string[] {
+function keyCondition(unit: SnapshotUnit, { after, until }: RangeBounds): string[] {
   const columns = unit.of.table.key.map((name) => `t.${quoteName(name)}`).join(', ');
   return [
     ...unit.conditions,
@@ -151,7 +154,7 @@ function literals(bound: readonly string[]): string {
   return bound.map((value) => escapeLiteral(value)).join(', ');
 }
 
-function pageCondition({ after, until }: SnapshotRange): string[] {
+function pageCondition({ after, until }: RangeBounds): string[] {
   return [
     ...(after === null ? [] : [`t.ctid >= '(${Number(after[0])},0)'::tid`]),
     ...(until === null ? [] : [`t.ctid < '(${Number(until[0])},0)'::tid`]),

@@ -1,124 +1,196 @@
 import { MillraceError } from '../../errors.ts';
+import type { CataloguedTable } from './catalogue.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import type { ResolvedOptions } from './options.ts';
 import { capturedTables, type Preflight } from './preflight.ts';
-import type { CataloguedTable } from './catalogue.ts';
 import { createSlot, replicationSlot } from './replication-slot.ts';
-import { quoteTable } from './server.ts';
+import { endTransactions, lockLevels, lockUnderSnapshot } from './snapshot-locks.ts';
 import { Snapshot } from './snapshot.ts';
+import { currentTimeline } from './timeline.ts';
 import type { SnapshotState, WalPosition } from './wal-position.ts';
 
 export interface OpenSnapshot extends AsyncDisposable {
   readonly snapshot: Snapshot;
 }
 
+interface About {
+  readonly settings: ConnectionSettings;
+  readonly options: ResolvedOptions;
+  readonly found: Preflight;
+  readonly at: WalPosition | null;
+}
+
 /**
  * Begins a snapshot, or takes up one that was interrupted. A new one makes the slot first, whatever
  * slot of this name there was, and reads what that slot's stream does not have.
  */
-export async function openSnapshot(
-  about: {
-    readonly settings: ConnectionSettings;
-    readonly options: ResolvedOptions;
-    readonly found: Preflight;
-    readonly at: WalPosition | null;
-  },
-  signal: AbortSignal,
-): Promise<OpenSnapshot> {
+export async function openSnapshot(about: About, signal: AbortSignal): Promise<OpenSnapshot> {
   const { settings, options, found } = about;
-  const connection = await Connection.open(settings, signal);
+  const connections: Connection[] = [];
+  const close = (): void => connections.forEach((connection) => connection.destroy());
   try {
-    if (found.server.major >= 17) await connection.rows('SET transaction_timeout = 0');
-    const resumed = about.at !== null;
-    const { at, tables } =
-      about.at === null
-        ? await beginNew(connection, about, signal)
-        : { at: about.at, tables: await begin(connection, about) };
-    if (at.snapshot === null) throw new Error('the snapshot of this position is finished');
-    const snapshot = new Snapshot(connection, {
+    for (let left = options.snapshotConcurrency; left > 0; left--) {
+      const connection = await Connection.open(settings, signal);
+      connections.push(connection);
+      if (found.server.major >= 17) await connection.rows('SET transaction_timeout = 0');
+    }
+    const { at, tables } = await begin(connections, about, signal);
+    const snapshot = new Snapshot(connections, {
       options,
-      resumed,
+      resumed: about.at !== null,
       tables,
       database: found.server.database,
-      at: { ...at, snapshot: at.snapshot },
+      at,
     });
     return {
       snapshot,
-      // A COPY may be under way, which nothing but the end of the connection stops.
-      [Symbol.asyncDispose]: () => Promise.resolve(connection.destroy()),
+      [Symbol.asyncDispose]: () => {
+        // A COPY may be under way, which nothing but the end of its connection stops.
+        close();
+        return snapshot.ended();
+      },
     };
   } catch (error) {
-    connection.destroy();
+    close();
     throw error;
   }
 }
 
 interface Begun {
-  readonly at: WalPosition;
+  readonly at: WalPosition & { readonly snapshot: SnapshotState };
   readonly tables: readonly CataloguedTable[];
 }
 
-/** Begins a transaction whose tables stay as they are until it ends: their definition is read under locks. */
+/**
+ * No lock is held while the slot is made: that waits for transactions, and one of them may wait for the
+ * lock. So a table can be written anew (by `ALTER`) after the snapshot was taken and before it is locked. It would be
+ * empty to the snapshot, which is older, and the stream would not have its rows either: then all of it
+ * begins again.
+ */
 async function begin(
-  connection: Connection,
-  { options, found }: Parameters<typeof openSnapshot>[0],
-): Promise<CataloguedTable[]> {
-  await connection.rows('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
-  await connection.rows(lockOf(found.tables));
-  return capturedTables(connection, options);
-}
-
-/** What any reader takes; it keeps out `ALTER`, `DROP` and `TRUNCATE`. */
-function lockOf(tables: readonly CataloguedTable[]): string {
-  const names = tables.map(({ table }) => quoteTable(table)).join(', ');
-  return `LOCK TABLE ${names} IN ACCESS SHARE MODE`;
-}
-
-async function beginNew(
-  connection: Connection,
-  about: Parameters<typeof openSnapshot>[0],
+  connections: readonly Connection[],
+  about: About,
   signal: AbortSignal,
 ): Promise<Begun> {
   const { settings, options, found } = about;
-  const { slot } = options;
-  // Held from before the slot until the snapshot has locks of its own: a table that is rewritten between
-  // the two is empty to a snapshot that is older, and the stream does not have its rows either.
-  await using holder = await Connection.open(settings, signal);
-  const tables = await begin(holder, about);
-  if (found.slot !== null) {
-    options.log.info({ slot }, 'dropping the old slot for a new snapshot');
-    await connection.rows('SELECT pg_drop_replication_slot($1)', [slot]);
+  const { log } = options;
+  const oids = found.tables.map(({ table }) => table.oid);
+  await using observer = await Connection.open(settings, signal);
+  for (;;) {
+    const files = await filesOf(observer, oids);
+    await using exported = await exportSnapshot(observer, about, signal);
+    const levels = lockLevels(found.tables);
+    const { snapshot } = exported;
+    await lockUnderSnapshot(connections, { snapshot, levels, log }, signal);
+    if ((await filesOf(observer, oids)) !== files) {
+      log.info('a table was rewritten as the snapshot began: it begins again');
+      await endTransactions(connections);
+      continue;
+    }
+    // As they are under the locks; one that was made meanwhile is not published yet.
+    const now = await capturedTables(observer, options);
+    const tables = found.tables.map((one) => now.find(({ table }) => table.oid === one.table.oid));
+    const [lost] = found.tables.filter((_, index) => tables[index] === undefined);
+    if (lost === undefined) {
+      return {
+        at: exported.at(await seenBy(connections)),
+        tables: tables.filter((one) => one !== undefined),
+      };
+    }
+    throw new MillraceError('SOURCE_TABLE_CHANGED', 'A table was renamed as the snapshot began.', {
+      place: `${lost.table.schema}.${lost.table.name}`,
+    });
   }
-  // The exported snapshot lives while this connection does nothing else.
-  await using exporter = await Connection.open(settings, signal, 'replication');
-  const created = await createSlot(exporter, slot, {
-    major: found.server.major,
-    failover: options.slotFailover,
-  });
-  await connection.rows('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
-  await connection.rows(`SET TRANSACTION SNAPSHOT '${created.snapshot}'`);
-  await connection.rows(lockOf(tables));
-  const [seen] = await connection.rows<{ seen: string }>(
+}
+
+async function seenBy([connection]: readonly Connection[]): Promise<string> {
+  const rows = await connection?.rows<{ seen: string }>(
     'SELECT pg_current_snapshot()::text AS seen',
   );
-  const restartLsn = (await replicationSlot(connection, slot))?.restartLsn ?? null;
-  if (restartLsn === null || seen === undefined) {
-    throw new MillraceError('SLOT_LOST', `The slot ${slot} vanished while it was made.`);
+  return rows?.[0]?.seen ?? '';
+}
+
+/** Which files the tables and their partitions lie in. */
+async function filesOf(observer: Connection, oids: readonly number[]): Promise<string> {
+  const [row] = await observer.rows<{ files: string | null }>(
+    `SELECT string_agg(oid || ':' || pg_relation_filenode(oid), ' ' ORDER BY oid) AS files FROM (
+       SELECT unnest($1::oid[]) AS oid
+       UNION SELECT part.relid FROM unnest($1::oid[]) root, pg_partition_tree(root) part) each`,
+    [oids],
+  );
+  return row?.files ?? '';
+}
+
+/** A snapshot that can be imported until it is closed. */
+interface Exported extends AsyncDisposable {
+  readonly snapshot: string;
+  /** The position that a snapshot goes on from, if it begins with what is seen under this one. */
+  at(seen: string): Begun['at'];
+}
+
+async function exportSnapshot(
+  observer: Connection,
+  about: About,
+  signal: AbortSignal,
+): Promise<Exported> {
+  const { settings, at } = about;
+  if (at === null) return exportNew(observer, about, signal);
+  const { snapshot } = at;
+  if (snapshot === null) throw new Error('the snapshot of this position is finished');
+  const exporter = await Connection.open(settings, signal);
+  try {
+    await exporter.rows('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+    const [row] = await exporter.rows<{ name: string }>('SELECT pg_export_snapshot() AS name');
+    return {
+      snapshot: row?.name ?? '',
+      at: () => ({ ...at, snapshot }),
+      [Symbol.asyncDispose]: () => exporter[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    exporter.destroy();
+    throw error;
   }
-  const snapshot: SnapshotState = {
-    version: restartLsn.toString(16),
-    seen: seen.seen,
-    done: [],
-    table: null,
-    after: null,
-    emptied:
-      options.newTables === undefined
-        ? []
-        : tables
-            .map(({ table }) => `${table.schema}.${table.name}`)
-            .filter((name) => options.newTables?.includes(name) === false),
-  };
-  const at = { commitLsn: created.consistentPoint - 1n, ordinal: 0, snapshot };
-  return { at, tables };
+}
+
+/** Makes the slot. Its snapshot lives while the connection that made it does nothing else. */
+async function exportNew(
+  observer: Connection,
+  { settings, options, found }: About,
+  signal: AbortSignal,
+): Promise<Exported> {
+  const { slot } = options;
+  if ((await replicationSlot(observer, slot)) !== null) {
+    options.log.info({ slot }, 'dropping the old slot for a new snapshot');
+    await observer.rows('SELECT pg_drop_replication_slot($1)', [slot]);
+  }
+  const exporter = await Connection.open(settings, signal, 'replication');
+  try {
+    const { id } = await currentTimeline(exporter);
+    const created = await createSlot(exporter, slot, {
+      major: found.server.major,
+      failover: options.slotFailover,
+    });
+    const restartLsn = (await replicationSlot(observer, slot))?.restartLsn ?? null;
+    if (restartLsn === null) {
+      throw new MillraceError('SLOT_LOST', `The slot ${slot} vanished while it was made.`);
+    }
+    const names = found.tables.map(({ table: { schema, name } }) => `${schema}.${name}`);
+    const { newTables } = options;
+    const begun = {
+      version: restartLsn.toString(16),
+      done: [],
+      open: [],
+      emptied: newTables === undefined ? [] : names.filter((name) => !newTables.includes(name)),
+    };
+    const place = { commitLsn: created.consistentPoint - 1n, ordinal: 0, timeline: id };
+    return {
+      snapshot: created.snapshot,
+      at: (seen) => ({ ...place, snapshot: { ...begun, seen } }),
+      [Symbol.asyncDispose]: () => exporter[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    exporter.destroy();
+    throw error;
+  }
 }

@@ -1,22 +1,35 @@
 import { OutgoingBuffer } from '../../broker/outgoing-buffer.ts';
+import { MillraceError } from '../../errors.ts';
 import type { ChangeBatch } from '../connector.ts';
 import type { CataloguedTable } from './catalogue.ts';
 import { snapshotEvent, type ChangeEvent } from './change-event.ts';
 import type { Connection } from './connection.ts';
-import { CopyDecoder } from './copy-binary.ts';
-import { copyOut } from './copy-out.ts';
+import { Doorbell } from './doorbell.ts';
 import type { ResolvedOptions } from './options.ts';
 import { tellTables } from './schema-changes.ts';
+import { lockLevels } from './snapshot-locks.ts';
+import { SnapshotMarks, tablesWithRows } from './snapshot-marks.ts';
 import { ProgressMeter } from './snapshot-progress.ts';
-import { lastWithRows, SnapshotMarks } from './snapshot-marks.ts';
-import { copyRange, keyRanges, pageRanges, snapshotUnits } from './snapshot-ranges.ts';
-import type { SnapshotRange, SnapshotUnit } from './snapshot-ranges.ts';
+import { fileOf, snapshotUnits, type SnapshotUnit } from './snapshot-ranges.ts';
+import { SnapshotReader, type ReaderHost } from './snapshot-reader.ts';
+import { mustBeginAgain } from './out-of-line.ts';
+import { seenCondition } from './snapshot-resumed.ts';
+import { SnapshotWork, type Claim } from './snapshot-work.ts';
 import { openTableEncoder } from './table-encoder.ts';
 import { COMPLETE, formatPosition, type SnapshotState, type WalPosition } from './wal-position.ts';
 
+/** A reader that waits for its buffer to be published. */
+interface Waiting {
+  readonly reader: SnapshotReader;
+  readonly published: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+const ENDED = new MillraceError('SOURCE_DISCONNECTED', 'The snapshot has ended.');
+
 /**
- * The rows that the tables had before the stream begins, range by range, in one transaction of the
- * server. It may be a later transaction than the one it began with, after a crash; why the tables come
+ * The rows that the tables had before the stream begins, range by range, several at once, all under one
+ * snapshot of the server. It may be a later one than it began with, after a crash; why the tables come
  * out right all the same:
  *
  * - The stream has every commit from the slot's consistent point on, and snapshot rows carry a version
@@ -30,27 +43,31 @@ import { COMPLETE, formatPosition, type SnapshotState, type WalPosition } from '
  *   read without the rows that the first snapshot did not see, which the stream has.
  */
 export class Snapshot {
-  readonly #connection: Connection;
+  readonly #connections: readonly Connection[];
   readonly #options: ResolvedOptions;
   readonly #tables: readonly CataloguedTable[];
+  readonly #levels: readonly (readonly CataloguedTable[])[];
   readonly #database: string;
-  readonly #buffer = new OutgoingBuffer();
-  readonly #event: ChangeEvent;
-  /** Just below the rows. */
-  readonly #emptied: ChangeEvent;
-  readonly #meter: ProgressMeter;
   readonly #resumed: boolean;
-  #state: SnapshotState;
-  #at: WalPosition;
-  /** Tables of which a part was read. */
-  readonly #begun = new Set<CataloguedTable>();
-  /** Rows in the buffer. */
-  #rows = 0;
-  #mark: () => Promise<void> = () => Promise.resolve();
+  readonly #meter: ProgressMeter;
+  readonly #waiting: Waiting[] = [];
+  readonly #bell = new Doorbell();
+  readonly #version: bigint;
+  #units: readonly SnapshotUnit[] = [];
+  #work: SnapshotWork | null = null;
+  #seen: string | null = null;
+  #at: WalPosition & { readonly snapshot: SnapshotState };
+  /** Tables before this one are published. */
+  #tablesDone = 0;
+  #claimed: Promise<unknown> = Promise.resolve();
+  #running: Promise<unknown> = Promise.resolve();
+  /** Readers that have not ended. */
+  #reading = 0;
+  #failure: { readonly error: unknown } | null = null;
 
-  /** The connection is in its transaction already. */
+  /** The connections are in their transactions already, with locks on the tables. */
   constructor(
-    connection: Connection,
+    connections: readonly Connection[],
     about: {
       readonly options: ResolvedOptions;
       readonly tables: readonly CataloguedTable[];
@@ -59,179 +76,230 @@ export class Snapshot {
       readonly resumed: boolean;
     },
   ) {
-    this.#connection = connection;
+    this.#connections = connections;
     this.#options = about.options;
     this.#tables = about.tables;
+    this.#levels = lockLevels(about.tables);
     this.#database = about.database;
     this.#resumed = about.resumed;
     this.#at = about.at;
-    this.#state = about.at.snapshot;
-    const version = BigInt(`0x${this.#state.version}`);
-    this.#event = snapshotEvent(version, Date.now() * 1000);
-    this.#emptied = snapshotEvent(version - 1n, Date.now() * 1000);
+    this.#version = BigInt(`0x${about.at.snapshot.version}`);
     this.#meter = new ProgressMeter(
-      about.tables.map(({ table, rowsEstimated }) => ({
-        table: `${table.schema}.${table.name}`,
-        rowsEstimated,
-      })),
+      about.tables.map((of) => ({ table: nameOf(of), rowsEstimated: of.rowsEstimated })),
     );
   }
 
   async *batches(): AsyncGenerator<ChangeBatch> {
-    const units = await snapshotUnits(this.#connection, this.#tables, this.#options.filters);
+    const [connection] = this.#connections;
+    if (connection === undefined) throw new Error('a snapshot has a connection at least');
+    const work = await this.#prepare(connection);
     if (this.#options.includeSchemaChanges && !this.#resumed) yield await this.#definitions();
-    const marks = await this.#openMarks(units);
-    this.#mark = () => marks.mark(this.#buffer, (table) => this.#isFinished(units, table));
-    for (const unit of units) {
-      if (!this.#state.done.includes(unit.name)) yield* this.#unit(unit);
-      if (units.findLast(({ of }) => of === unit.of) === unit) this.#meter.finish(tableOf(unit));
+    const marks = await this.#openMarks(connection);
+    if (this.#at.snapshot.emptied.length > 0) yield await this.#truncates();
+    this.#proceed();
+    const host = this.#host(work);
+    const readers = this.#connections.map((each) => new SnapshotReader(each, host));
+    const ended = readers.map((reader) =>
+      reader
+        .run()
+        .catch((error: unknown) => (this.#failure ??= { error }))
+        .finally(() => {
+          this.#reading--;
+          this.#bell.ring();
+        }),
+    );
+    this.#reading = ended.length;
+    this.#running = Promise.all(ended);
+    while (this.#reading > 0) {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+        try {
+          yield await this.#batchOf(next.reader, work, marks);
+          this.#proceed();
+          next.published();
+        } finally {
+          // Nobody takes batches any more, if it was not published.
+          next.failed(ENDED);
+        }
+      }
+      await this.#bell.heard(connection.signal);
+      connection.signal.throwIfAborted();
+      this.#throwFailure();
     }
-    this.#at = { commitLsn: this.#at.commitLsn, ordinal: COMPLETE, snapshot: null };
-    await this.#mark();
-    yield this.#batch();
-    this.#buffer.reset();
+    yield this.#complete();
   }
 
-  async #openMarks(units: readonly SnapshotUnit[]): Promise<SnapshotMarks> {
-    const { registry, prefix } = this.#options;
-    const { done, table, after } = this.#state;
-    const isBegun = (unit: SnapshotUnit): boolean =>
-      done.includes(unit.name) || (table === unit.name && after !== null);
-    const begun = units.filter(isBegun).map(({ of }) => of);
-    const last = await lastWithRows(this.#connection, units);
-    return new SnapshotMarks(registry, prefix, { tables: this.#tables, begun, last });
+  #throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure.error;
   }
 
-  #isFinished(units: readonly SnapshotUnit[], table: number): boolean {
-    const of = this.#tables[table];
-    return units.every((unit) => unit.of !== of || this.#state.done.includes(unit.name));
+  /** To be called when the connections are closed: resolves when nobody uses them any more. */
+  async ended(): Promise<void> {
+    this.#failure ??= { error: ENDED };
+    for (const { failed } of this.#waiting.splice(0)) failed(ENDED);
+    await this.#running;
+  }
+
+  /** What there is to read, and how, if a part was read under an earlier snapshot. */
+  async #prepare(connection: Connection): Promise<SnapshotWork> {
+    const units = await snapshotUnits(connection, this.#tables, this.#options.filters);
+    const { snapshot } = this.#at;
+    const begun = (unit: SnapshotUnit) => snapshot.open.find((open) => open.unit === unit.name);
+    const again: string[] = [];
+    const files = new Map<string, string>();
+    for (const unit of units) {
+      const open = begun(unit);
+      if (unit.of.table.key.length > 0) {
+        if (open !== undefined && (await mustBeginAgain(connection, unit))) again.push(unit.name);
+        continue;
+      }
+      const file = await fileOf(connection, unit);
+      if (open !== undefined && open.file !== file) throw rewritten(unit);
+      files.set(unit.name, file);
+    }
+    if (this.#resumed) this.#seen = await seenCondition(connection, snapshot.seen);
+    if (again.length > 0)
+      this.#reach({ open: snapshot.open.filter((open) => !again.includes(open.unit)) });
+    this.#units = units;
+    this.#work = new SnapshotWork(units, { state: this.#at.snapshot, files });
+    return this.#work;
+  }
+
+  #host(work: SnapshotWork): ReaderHost {
+    const takenAt = Date.now() * 1000;
+    const event = (): ChangeEvent => snapshotEvent(this.#version, takenAt);
+    const released = (): number => this.#levelsDone() - 1;
+    return {
+      options: this.#options,
+      database: this.#database,
+      event,
+      claim: (bound) => this.#inTurn(() => claimed(work, bound)),
+      get released() {
+        return released();
+      },
+      seen: ({ of }) => (of.table.key.length > 0 ? null : this.#seen),
+      counted: ({ of }, rows) => this.#meter.add(nameOf(of), rows),
+      deliver: (reader) => this.#deliver(reader),
+    };
+  }
+
+  async #inTurn<T>(turn: () => Promise<T>): Promise<T> {
+    const mine = this.#claimed.then(turn);
+    this.#claimed = mine.catch(() => {});
+    return mine;
+  }
+
+  #deliver(reader: SnapshotReader): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure.error);
+    const { promise, resolve: published, reject: failed } = Promise.withResolvers<void>();
+    this.#waiting.push({ reader, published, failed });
+    this.#bell.ring();
+    return promise;
+  }
+
+  /**
+   * Tables that have rows downstream from before this snapshot, which begins anew, are truncated before
+   * its first row: nobody else would tell of the rows that were deleted in between.
+   */
+  async #truncates(): Promise<ChangeBatch> {
+    const buffer = new OutgoingBuffer();
+    const event = snapshotEvent(this.#version - 1n, Date.now() * 1000);
+    const { emptied } = this.#at.snapshot;
+    for (const of of this.#tables.filter((each) => emptied.includes(nameOf(each)))) {
+      const context = { ...this.#options, buffer, database: this.#database };
+      (await openTableEncoder(of.table, context)).truncate(event);
+    }
+    this.#reach({ emptied: [] });
+    return { outgoing: buffer.outgoing(), ...this.#position(), changes: 0, committedAt: null };
   }
 
   /** How the tables are defined, before their first rows. */
   async #definitions(): Promise<ChangeBatch> {
     const buffer = new OutgoingBuffer();
-    const context = { ...this.#options, buffer, database: this.#database };
-    await tellTables(this.#tables, context, this.#event);
-    const position = formatPosition(this.#at);
-    return { outgoing: buffer.outgoing(), position, changes: 0, committedAt: null };
+    const event = snapshotEvent(this.#version, Date.now() * 1000);
+    await tellTables(this.#tables, { ...this.#options, buffer, database: this.#database }, event);
+    return { outgoing: buffer.outgoing(), ...this.#position(), changes: 0, committedAt: null };
   }
 
-  /**
-   * Whether a table has rows downstream from before this snapshot, which begins anew. They are truncated
-   * before its first row: nobody else would tell of those that were deleted in between.
-   */
-  #isWritten(unit: SnapshotUnit): boolean {
-    return this.#state.emptied.includes(tableOf(unit));
+  async #openMarks(connection: Connection): Promise<SnapshotMarks> {
+    const { registry, prefix } = this.#options;
+    const { done, open } = this.#at.snapshot;
+    const names = new Set([...done, ...open.map(({ unit }) => unit)]);
+    const begun = this.#units.filter(({ name }) => names.has(name)).map(({ of }) => of);
+    const tables = await tablesWithRows(connection, this.#units);
+    return new SnapshotMarks(registry, prefix, { tables, begun });
   }
 
-  async *#unit(unit: SnapshotUnit): AsyncGenerator<ChangeBatch> {
-    const { table } = unit.of;
-    const keyed = table.key.length > 0;
-    const encoder = await openTableEncoder(table, {
-      ...this.#options,
-      buffer: this.#buffer,
-      database: this.#database,
-    });
-    const begun = this.#state.table === unit.name ? this.#state.after : null;
-    if (begun === null && !this.#begun.has(unit.of) && this.#isWritten(unit)) {
-      encoder.truncate(this.#emptied);
-    }
-    this.#begun.add(unit.of);
-    const after = keyed && begun !== null && (await this.#mustBeginAgain(unit)) ? null : begun;
-    const seen = this.#resumed && !keyed ? await this.#seen() : null;
-    const ranges = keyed
-      ? keyRanges(this.#connection, unit, {
-          after,
-          rowsPerRange: this.#options.snapshotRowsPerRange,
-        })
-      : pageRanges(this.#connection, unit, {
-          after,
-          bytesPerRange: this.#options.batchBytesMax / 2,
-        });
-    for await (const range of ranges) {
-      const decoder = new CopyDecoder(encoder, this.#event);
-      const sql = copyRange(unit, range, seen);
-      const reads = copyOut(this.#connection, sql, (bytes, start, end) =>
-        decoder.push(bytes, start, end),
-      );
-      let counted = 0;
-      const count = (): void => {
-        this.#rows += decoder.rows - counted;
-        this.#meter.add(tableOf(unit), decoder.rows - counted);
-        counted = decoder.rows;
-      };
-      for await (const _ of reads) {
-        count();
-        // The position stays at the last whole range: what is published of this one comes again.
-        if (keyed && !decoder.ended && this.#full()) yield* this.#flush();
-      }
-      decoder.finish();
-      count();
-      this.#reach(unit, range);
-      if (this.#full()) yield* this.#flush();
-    }
+  #isFinished(of: CataloguedTable): boolean {
+    return this.#units.every((unit) => unit.of !== of || this.#work?.isDone(unit) === true);
   }
 
-  #full(): boolean {
-    const { batchBytesMax, batchRowsMax } = this.#options;
-    return this.#rows >= batchRowsMax || this.#buffer.bytes >= batchBytesMax;
-  }
-
-  async *#flush(): AsyncGenerator<ChangeBatch> {
-    await this.#mark();
-    yield this.#batch();
-    this.#buffer.reset();
-    this.#rows = 0;
-    this.#event.processedAt(Date.now());
-  }
-
-  #batch(): ChangeBatch {
+  /** I5: the ranges that are finished by a batch are in its position, and no others. */
+  async #batchOf(
+    { buffer, rows, finished }: SnapshotReader,
+    work: SnapshotWork,
+    marks: SnapshotMarks,
+  ): Promise<ChangeBatch> {
+    for (const claim of finished) work.finish(claim);
+    if (finished.length > 0) this.#reach(work.state);
+    const position = this.#position();
+    await marks.mark(buffer, (of) => this.#isFinished(of));
     this.#options.onProgress?.(this.#meter.progress());
-    return {
-      outgoing: this.#buffer.outgoing(),
-      position: formatPosition(this.#at),
-      changes: this.#rows,
-      committedAt: null,
-    };
+    return { outgoing: buffer.outgoing(), ...position, changes: rows, committedAt: null };
   }
 
-  #reach(unit: SnapshotUnit, { until }: SnapshotRange): void {
-    const { done } = this.#state;
-    this.#state =
-      until === null
-        ? { ...this.#state, done: [...done, unit.name], table: null, after: null }
-        : { ...this.#state, table: unit.name, after: until };
-    const { commitLsn, ordinal } = this.#at;
-    this.#at = { commitLsn, ordinal: ordinal + 1, snapshot: this.#state };
+  #complete(): ChangeBatch {
+    this.#options.onProgress?.(this.#meter.progress());
+    const { commitLsn, timeline } = this.#at;
+    const at = { commitLsn, ordinal: COMPLETE, snapshot: null, ...told(timeline) };
+    return { outgoing: [], position: formatPosition(at), changes: 0, committedAt: null };
   }
 
-  async #mustBeginAgain(unit: SnapshotUnit): Promise<boolean> {
-    if (unit.of.table.identity === 'full') return false;
-    const [row] = await this.#connection.rows<{ outOfLine: boolean | null }>(
-      `SELECT bool_or(pg_relation_size(c.reltoastrelid) > 0) AS "outOfLine" FROM pg_class c
-       WHERE c.reltoastrelid <> 0 AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_partition_tree($1::oid)))`,
-      [unit.oid],
-    );
-    return row?.outOfLine === true;
+  #position(): Pick<ChangeBatch, 'position'> {
+    return { position: formatPosition(this.#at) };
   }
 
-  /** The condition for a row to have been there when the snapshot began; `xmin` is a 32-bit xid. */
-  async #seen(): Promise<string> {
-    const [row] = await this.#connection.rows<{ next: string }>(
-      'SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next',
-    );
-    const next = BigInt(row?.next ?? '0');
-    const epoch = next - (next & 0xffff_ffffn);
-    const xid = 't.xmin::text::bigint';
-    const wide = `(${xid} + CASE WHEN ${xid} > ${next - epoch} THEN ${epoch - 0x1_0000_0000n} ELSE ${epoch} END)`;
-    return `pg_visible_in_snapshot(greatest(${wide}, 0)::text::xid8, ${quoted(this.#state.seen)}::pg_snapshot)`;
+  /** Each state has a number of its own, so that a later position is the greater text. */
+  #reach(state: Partial<SnapshotState>): void {
+    const { ordinal, snapshot } = this.#at;
+    this.#at = { ...this.#at, ordinal: ordinal + 1, snapshot: { ...snapshot, ...state } };
+  }
+
+  /** Counts the tables that are published: their locks can go, which were taken in the same order. */
+  #proceed(): void {
+    for (; this.#tablesDone < this.#tables.length; this.#tablesDone++) {
+      const of = this.#tables[this.#tablesDone] as CataloguedTable;
+      if (!this.#isFinished(of)) return;
+      this.#meter.finish(nameOf(of));
+    }
+  }
+
+  #levelsDone(): number {
+    let tables = 0;
+    const pending = this.#levels.findIndex(({ length }) => (tables += length) > this.#tablesDone);
+    return pending < 0 ? this.#levels.length : pending;
   }
 }
 
-function tableOf({ of: { table } }: SnapshotUnit): string {
+async function claimed(
+  work: SnapshotWork,
+  bound: Parameters<ReaderHost['claim']>[0],
+): Promise<Claim | null> {
+  const { gap } = work;
+  return gap === null ? null : work.claim(gap, await bound(gap));
+}
+
+function nameOf({ table }: CataloguedTable): string {
   return `${table.schema}.${table.name}`;
 }
 
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+function told(timeline: number | undefined): Pick<WalPosition, 'timeline'> {
+  return timeline === undefined ? {} : { timeline };
+}
+
+function rewritten({ name }: SnapshotUnit): MillraceError {
+  return new MillraceError(
+    'SOURCE_TABLE_CHANGED',
+    'A table without a key was written anew while its snapshot was interrupted.',
+    { place: name, expected: 'no TRUNCATE, VACUUM FULL, CLUSTER or rewriting ALTER in between' },
+  );
 }

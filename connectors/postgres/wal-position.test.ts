@@ -1,4 +1,4 @@
-import { assert, bigInt, boolean, integer, property } from 'fast-check';
+import { assert, bigInt, boolean, integer, nat, property } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { seed } from '../../tests/support/seed.ts';
 import { position, type Position } from '../connector.ts';
@@ -14,13 +14,12 @@ describe('a position', () => {
       version: '1f',
       seen: '7:9:8',
       done: ['a."b"'],
-      table: 'p.t',
-      after: ['é\n', ';'],
+      open: [{ unit: 'p.t', left: [{ after: ['é\n', ';'], until: null }], file: null }],
       emptied: [],
     };
     assert(
-      property(lsn, ordinal, boolean(), (commitLsn, ordinal, early) => {
-        const at = { commitLsn, ordinal, snapshot: early ? state : null };
+      property(lsn, ordinal, boolean(), nat(0xffff_ffff), (commitLsn, ordinal, early, timeline) => {
+        const at = { commitLsn, ordinal, snapshot: early ? state : null, timeline };
         expect(parsePosition(formatPosition(at))).toEqual(at);
       }),
       { seed },
@@ -79,5 +78,6 @@ test('each step of a copy is a later position, and a position without copies at 
   expect(parsePosition(steps[2] as Position).copies).toEqual({
     step: 10,
     jobs: [{ ...job, after: ['10'] }],
+    cuts: [],
   });
 });

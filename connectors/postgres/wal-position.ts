@@ -1,19 +1,20 @@
 import { MillraceError } from '../../errors.ts';
 import { position, type Position } from '../connector.ts';
+import type { TableCut } from './stream-cuts.ts';
 
 /**
  * A position of this connector:
  *
  * ```
- *   000000000193f2a8.ffffffff                  all of the transaction that commits at this LSN
- *   000000000193f2a8.00000005                  its first five changes
- *   000000000193f2a7.00000002;snapshot={…}     before the stream: the snapshot's second range is done
- *   000000000193f2a8.ffffffff;copies=0000002a[…]   tables are copied meanwhile; this is the 42nd step
+ *   000000000193f2a8.ffffffff@00000001     all of the transaction that commits at this LSN
+ *   000000000193f2a8.00000005@00000001     its first five changes; the timeline is 1
+ *   000000000193f2a7.00000002@00000001;snapshot={…}       before the stream: the snapshot's second step
+ *   000000000193f2a8.ffffffff@00000001;copies=0000002a{…} tables are copied; this is the 42nd step
  * ```
  *
  * Fixed width, so that the order of the text is the order of commits. The stream of a slot starts with
  * the first commit at or after its consistent point; the snapshot holds everything before, so while it
- * is read the position stands just before that point, counting finished ranges where a transaction has
+ * is read the position stands just before that point, counting its steps where a transaction has
  * its ordinal, and ends on `ffffffff`: complete.
  */
 export interface WalPosition {
@@ -23,6 +24,8 @@ export interface WalPosition {
   readonly snapshot: SnapshotState | null;
   /** Present while tables are copied beside the stream. */
   readonly copies?: CopiesState | null;
+  /** The branch of the server's history that it lies in; absent if that was not noted. */
+  readonly timeline?: number;
 }
 
 /** A table that is copied beside the stream, as its progress is kept in the position. */
@@ -43,6 +46,8 @@ export interface CopiesState {
   /** Goes up with every change of `jobs`, so that a later position is the greater text. */
   readonly step: number;
   readonly jobs: readonly CopyJob[];
+  /** Tables without a key whose rows were read at a place that the stream is not past yet. */
+  readonly cuts?: readonly TableCut[];
 }
 
 /** What an unfinished snapshot has published. Key values travel in it: it is never logged. */
@@ -53,42 +58,61 @@ export interface SnapshotState {
   readonly seen: string;
   /** Tables (of a keyless partitioned table its partitions) that are finished. */
   readonly done: readonly string[];
-  /** The one being read, and its last finished range's end: key columns as text, or the next page. */
-  readonly table: string | null;
-  readonly after: readonly string[] | null;
-  /** Tables that had rows downstream when it began: each is truncated there before its first row. */
+  /** Those of which a part is finished. */
+  readonly open: readonly OpenUnit[];
+  /** Tables that had rows downstream when it began, and are still to be truncated there. */
   readonly emptied: readonly string[];
 }
+
+/** A table, or partition, that is half done. */
+export interface OpenUnit {
+  readonly unit: string;
+  /** In their order. */
+  readonly left: readonly RangeBounds[];
+  /** The file that its pages were counted in; null if its ranges are of keys. */
+  readonly file: string | null;
+}
+
+/** Rows after one bound up to the next: key columns as text, or the number of a page. Null is open. */
+export interface RangeBounds {
+  readonly after: readonly string[] | null;
+  readonly until: readonly string[] | null;
+}
+
+type Copies = Pick<CopiesState, 'jobs' | 'cuts'>;
 
 export const COMPLETE = 0xffff_ffff;
 
 export function formatPosition(at: WalPosition): Position {
-  const text = `${hex(at.commitLsn, 16)}.${hex(BigInt(at.ordinal), 8)}`;
+  const timeline = at.timeline === undefined ? '' : `@${hex(BigInt(at.timeline), 8)}`;
+  const text = `${hex(at.commitLsn, 16)}.${hex(BigInt(at.ordinal), 8)}${timeline}`;
   if (at.snapshot !== null) return position(`${text};snapshot=${JSON.stringify(at.snapshot)}`);
   const { copies } = at;
   if (copies === undefined || copies === null) return position(text);
-  return position(`${text};copies=${hex(BigInt(copies.step), 8)}${JSON.stringify(copies.jobs)}`);
+  const { step, jobs, cuts = [] } = copies;
+  return position(`${text};copies=${hex(BigInt(step), 8)}${JSON.stringify({ jobs, cuts })}`);
 }
+
+const FORM =
+  /^([0-9a-f]{16})\.([0-9a-f]{8})(?:@([0-9a-f]{8}))?(?:;snapshot=(\{.*\})|;copies=([0-9a-f]{8})(\{.*\}))?$/s;
 
 /** Throws `POSITION_INVALID` if it is not one of ours. */
 export function parsePosition(text: Position): WalPosition {
-  const found =
-    /^([0-9a-f]{16})\.([0-9a-f]{8})(?:;snapshot=(\{.*\})|;copies=([0-9a-f]{8})(\[.*\]))?$/s.exec(
-      text,
-    );
+  const found = FORM.exec(text);
   if (found === null) {
     throw new MillraceError('POSITION_INVALID', 'The stored position is not one of Postgres.', {
       expected: '<commit LSN, 16 hex digits>.<ordinal, 8 hex digits>',
     });
   }
-  const [, lsn, ordinal, snapshot, step, jobs] = found;
+  const [, lsn, ordinal, timeline, snapshot, step, copies] = found;
   return {
     commitLsn: BigInt(`0x${lsn}`),
     ordinal: Number.parseInt(ordinal ?? '', 16),
     snapshot: snapshot === undefined ? null : (JSON.parse(snapshot) as SnapshotState),
-    ...(step === undefined || jobs === undefined
+    ...(timeline === undefined ? {} : { timeline: Number.parseInt(timeline, 16) }),
+    ...(step === undefined || copies === undefined
       ? {}
-      : { copies: { step: Number.parseInt(step, 16), jobs: JSON.parse(jobs) as CopyJob[] } }),
+      : { copies: { step: Number.parseInt(step, 16), ...(JSON.parse(copies) as Copies) } }),
   };
 }
 

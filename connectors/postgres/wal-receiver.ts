@@ -176,7 +176,7 @@ export class WalReceiver {
   #read(): void {
     try {
       this.#handler.chunkBegins();
-      if (!this.#readMessages() || !this.#handler.chunkEnds()) this.#hold();
+      if (!this.#readMessages() || !this.#handler.chunkEnds()) this.hold();
     } catch (error) {
       this.#fail(error);
     }
@@ -191,7 +191,8 @@ export class WalReceiver {
     return true;
   }
 
-  #hold(): void {
+  /** Nothing more is read until {@link resume}. */
+  hold(): void {
     this.#held = true;
     this.#socket.pause();
   }

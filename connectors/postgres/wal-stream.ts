@@ -2,9 +2,15 @@ import type { OutgoingBuffer } from '../../broker/outgoing-buffer.ts';
 import type { ChangeBatch } from '../connector.ts';
 import type { Connection } from './connection.ts';
 import type { CopyRunner } from './copy-runner.ts';
+import type { CopyStream } from './keyless-copies.ts';
 import { Doorbell } from './doorbell.ts';
 import type { ResolvedOptions } from './options.ts';
 import { OutgoingExchange } from './outgoing-exchange.ts';
+import { LETTER, type Relation } from './pgoutput.ts';
+import { StreamCuts, type TableCut } from './stream-cuts.ts';
+import type { StreamMessage } from './stream-message.ts';
+import type { TableEncoder } from './table-encoder.ts';
+import { int32At } from './types/type-codec.ts';
 import { PUSHED, StreamEncoder } from './stream-encoder.ts';
 import type { StreamTables } from './stream-tables.ts';
 import type { StreamTopics } from './stream-topics.ts';
@@ -16,7 +22,7 @@ import { WalReceiver, type WalHandler } from './wal-receiver.ts';
  * buffer, and the caller publishes what was taken from it. Decoding stops when the buffer holds a full
  * batch, and with it the socket: that is all of the back-pressure (I9).
  */
-export class WalStream implements AsyncDisposable {
+export class WalStream implements CopyStream, AsyncDisposable {
   readonly #options: ResolvedOptions;
   readonly #receiver: WalReceiver;
   readonly #encoder: StreamEncoder;
@@ -27,6 +33,8 @@ export class WalStream implements AsyncDisposable {
   readonly #bell = new Doorbell();
   readonly #timer: NodeJS.Timeout;
   readonly #flushed: () => bigint;
+  /** What all positions of this stream have. */
+  readonly #common: Pick<WalPosition, 'snapshot' | 'timeline'>;
   /** What was last delivered, and how much until then. */
   #delivered: WalPosition;
   #changesDelivered = 0;
@@ -35,7 +43,14 @@ export class WalStream implements AsyncDisposable {
   #walEnd = 0n;
   #idleAt = performance.now();
   #idleWanted = false;
-  #defining = false;
+  #definition: Promise<void> | null = null;
+  /** As they were defined; a cut may leave one out for a while. */
+  readonly #encoders = new Map<number, TableEncoder | null>();
+  readonly #cuts: StreamCuts;
+  /** A copy wants nothing to be decoded. */
+  #still = false;
+  /** A change that waits for the rows before it. */
+  #delayed: StreamMessage | null = null;
   #failure: { readonly error: unknown } | null = null;
 
   constructor(
@@ -58,10 +73,13 @@ export class WalStream implements AsyncDisposable {
     this.#tables = from.tables;
     this.#buffer = from.buffer;
     this.#copies = from.copies;
-    this.#copies.attach(() => this.#bell.ring());
+    this.#copies.attach(this);
     this.#delivered = after;
+    const { timeline } = after;
+    this.#common = { snapshot: null, ...(timeline === undefined ? {} : { timeline }) };
     this.#flushed = from.flushed;
     this.#encoder = new StreamEncoder({ resume: after, topics: from.topics });
+    this.#cuts = new StreamCuts(after.copies?.cuts ?? [], (oid) => this.#redefine(oid));
     this.#receiver = new WalReceiver(connection, this.#handler, options.silenceMsMax);
     this.#receiver.start({
       slot: options.slot,
@@ -79,11 +97,48 @@ export class WalStream implements AsyncDisposable {
       if (signal.aborted) return;
       if (this.#failure !== null) throw this.#failure.error;
       // A copy is given its turn between two batches, and the stream between two ranges of a copy.
-      if (this.#copies.due) yield* this.#copies.batches(this.#delivered);
-      const batch = this.#take();
+      if (this.#copies.due) yield* this.#copies.batches();
+      const batch = this.take();
       if (batch === null && this.#copies.due) continue;
       if (batch === null) await this.#bell.heard(signal);
       else yield batch;
+    }
+  }
+
+  ring(): void {
+    this.#bell.ring();
+  }
+
+  get delivered(): WalPosition {
+    return this.#delivered;
+  }
+
+  /** Decodes nothing more until {@link moveOn}; what was decoded is to be had by {@link take}. */
+  async standStill(): Promise<void> {
+    this.#still = true;
+    this.#receiver.hold();
+    await this.#definition;
+  }
+
+  moveOn(): void {
+    this.#still = false;
+    this.#goOn();
+  }
+
+  /** The stream stands still, and all that it has decoded was seen by the copy. */
+  cut(cut: TableCut): void {
+    this.#cuts.add(cut);
+  }
+
+  /** What waited for the rows of a copy goes on. */
+  copied(oid: number): void {
+    this.#cuts.read(oid);
+    const delayed = this.#delayed;
+    this.#delayed = null;
+    try {
+      if (delayed !== null && this.#push(delayed)) this.#goOn();
+    } catch (error) {
+      this.fail(error);
     }
   }
 
@@ -104,11 +159,16 @@ export class WalStream implements AsyncDisposable {
   }
 
   /** What is decoded by now; null if that is nothing. */
-  #take(): ChangeBatch | null {
+  take(): ChangeBatch | null {
     const encoder = this.#encoder;
     const changes = encoder.changes - this.#changesDelivered;
     if (this.#waiting === 0 && !this.#idleDue()) return null;
-    const at = this.#withCopies(this.#reached());
+    const reached = this.#reached();
+    if (!this.#cuts.none && this.#definition === null) {
+      this.#cuts.pass(reached.commitLsn);
+      this.#copies.jobs.passed(reached.commitLsn);
+    }
+    const at = this.#withCopies(reached);
     this.#delivered = at;
     this.#changesDelivered = encoder.changes;
     this.#writtenDelivered = encoder.written;
@@ -120,8 +180,13 @@ export class WalStream implements AsyncDisposable {
       changes,
       committedAt: changes === 0 ? null : encoder.committedAt,
     };
-    if (!this.#defining) this.#receiver.resume();
+    this.#goOn();
     return batch;
+  }
+
+  #goOn(): void {
+    if (this.#definition !== null || this.#still || this.#delayed !== null) return;
+    this.#receiver.resume();
   }
 
   /**
@@ -138,14 +203,14 @@ export class WalStream implements AsyncDisposable {
   /** How far we are with all that is decoded. Never before what was delivered (I2). */
   #reached(): WalPosition {
     const { place, inTransaction } = this.#encoder;
-    if (place !== null && inTransaction) return { ...place, snapshot: null };
+    if (place !== null && inTransaction) return { ...this.#common, ...place };
     // Between transactions the server's own progress counts too: all commits before it have come.
     const done = place?.commitLsn ?? -1n;
     const idle = this.#walEnd - 1n;
     const lsn = done > idle ? done : idle;
     const before = this.#delivered.commitLsn;
     if (lsn < before || (lsn === before && lsn !== done)) return this.#delivered;
-    return { commitLsn: lsn, ordinal: COMPLETE, snapshot: null };
+    return { ...this.#common, commitLsn: lsn, ordinal: COMPLETE };
   }
 
   /**
@@ -175,9 +240,10 @@ export class WalStream implements AsyncDisposable {
   readonly #handler: WalHandler = {
     chunkBegins: () => this.#encoder.processedAt(Date.now()),
     change: (message) => {
-      const pushed = this.#encoder.push(message);
-      if (pushed !== PUSHED.needsTable) return true;
-      void this.#define();
+      if (this.#cuts.none || !this.#cuts.delays(message)) return this.#push(message);
+      const { bytes, start, end } = message;
+      const kept = Buffer.from(bytes.subarray(start, end));
+      this.#delayed = { ...message, bytes: kept, start: 0, end: kept.length };
       return false;
     },
     keepalive: (walEnd, replyWanted) => {
@@ -199,19 +265,36 @@ export class WalStream implements AsyncDisposable {
     },
   };
 
-  /** The table that the stream describes next is looked up while the stream waits. */
-  async #define(): Promise<void> {
+  /** False: decode nothing more for now. */
+  #push(message: StreamMessage): boolean {
+    const pushed = this.#encoder.push(message);
+    if (!this.#cuts.none && message.bytes[message.start] === LETTER.begin) {
+      const xid = int32At(message.bytes, message.start + 17);
+      this.#cuts.begins(xid, this.#encoder.commitLsn);
+    }
+    if (pushed !== PUSHED.needsTable) return true;
     const { relation } = this.#encoder;
-    if (relation === null) return;
-    this.#defining = true;
+    if (relation !== null) this.#definition = this.#define(relation);
+    return false;
+  }
+
+  /** The table that the stream describes next is looked up while the stream waits. */
+  async #define(relation: Relation): Promise<void> {
     try {
       const encoder = await this.#tables.encoderOf(relation, this.#buffer);
-      this.#encoder.define(relation.oid, encoder);
+      this.#encoders.set(relation.oid, encoder);
+      this.#redefine(relation.oid);
     } catch (error) {
       this.#handler.failed(error);
       return;
     }
-    this.#defining = false;
-    this.#receiver.resume();
+    this.#definition = null;
+    this.#goOn();
+  }
+
+  #redefine(oid: number): void {
+    const encoder = this.#encoders.get(oid);
+    if (encoder === undefined) return;
+    this.#encoder.define(oid, this.#cuts.excludes(oid) ? null : encoder);
   }
 }

@@ -14,7 +14,7 @@ export const complete = (position: Position): boolean => !position.includes('sna
 
 /** A connector for all tables of a database, in a hurry. */
 export function hurried(
-  database: TestDatabase,
+  database: Pick<TestDatabase, 'url'>,
   more: Partial<PostgresOptions> = {},
 ): PostgresOptions {
   return {

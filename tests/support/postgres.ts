@@ -41,6 +41,8 @@ export interface TestPostgresOptions {
   readonly extension?: PostgresExtension;
   /** More `postgres -c` settings. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Makes it a copy that follows this server, which is stopped for a moment. Of the same version. */
+  readonly standbyOf?: TestPostgres;
 }
 
 const DEBIAN_15 = '/usr/lib/postgresql/15/bin';
@@ -98,9 +100,17 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   const owner = await ownerOfServer();
   const folder = await mkdtemp(join(tmpdir(), 'millrace-pg-'));
   await chown(folder, owner.uid, owner.gid);
-  await initialise(initdb, folder, owner);
+  const { standbyOf } = options;
+  if (standbyOf === undefined) await initialise(initdb, folder, owner);
+  else await copyStopped(standbyOf, folder);
   const port = await freePort();
-  const settings = { ...defaults, ...options.settings };
+  const follows =
+    standbyOf === undefined
+      ? {}
+      : {
+          primary_conninfo: `host=127.0.0.1 port=${standbyOf.port} user=postgres password=${PASSWORD} dbname=postgres`,
+        };
+  const settings = { ...defaults, ...follows, ...options.settings };
   const args = [
     '-D',
     join(folder, 'data'),
@@ -233,6 +243,15 @@ async function initialise(initdb: string, folder: string, owner: object): Promis
     ],
     { ...owner, cwd: folder },
   );
+}
+
+/** Files of a server that does not run are a whole copy of it. */
+async function copyStopped(server: TestPostgres, folder: string): Promise<void> {
+  await server.stop();
+  await run('cp', ['-a', join(server.socketFolder, 'data'), join(folder, 'data')]);
+  await server.start();
+  const signal = join(folder, 'data', 'standby.signal');
+  await run('cp', ['-a', join(folder, 'data', 'PG_VERSION'), signal]);
 }
 
 /**
