@@ -4,10 +4,10 @@ import { parseConfig, type Config } from '../config.ts';
 import { benchTable } from './workload.ts';
 
 /** What a user would write, and nothing tuned: the defaults are what is measured. */
-export function benchYaml(folder: string, url: string, slot: string): string {
+export function benchYaml({ folder, url, slot = 'bench', tables = benchTable }: Place): string {
   return `pipeline: bench
 broker: { kind: embedded, path: ${join(folder, 'broker')} }
-source: { kind: postgres, url: '${url}', tables: [${benchTable}], slot: ${slot} }
+source: { kind: postgres, url: '${url}', tables: ['${tables}'], slot: ${slot} }
 sinks:
   - { kind: duckdb, path: ${join(folder, 'sink.duckdb')} }
 http: { port: 0 }
@@ -19,14 +19,16 @@ export interface Place {
   readonly url: string;
   /** The replication slot; `bench` if not given. */
   readonly slot?: string;
+  /** The tables captured, `*` for any characters; that of {@link benchTable} if not given. */
+  readonly tables?: string;
   /** Folder for CPU profiles of the process; null for none. */
   readonly profile?: string | null;
 }
 
 /** The configuration of {@link benchYaml}, its folder made. */
-export function benchConfig({ folder, url, slot = 'bench' }: Place): Config {
-  mkdirSync(folder, { recursive: true });
-  return parseConfig(benchYaml(folder, url, slot), { file: 'bench', environment: {} });
+export function benchConfig(place: Place): Config {
+  mkdirSync(place.folder, { recursive: true });
+  return parseConfig(benchYaml(place), { file: 'bench', environment: {} });
 }
 
 /** Where the embedded broker keeps its files. */

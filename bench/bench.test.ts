@@ -5,7 +5,7 @@ import { line, short, table } from './report.ts';
 
 /** No figure is asserted, only that a benchmark still measures what it says. */
 describe('a quick run of every benchmark', () => {
-  test.each(hopNames)('%s does all of its events', { timeout: 60_000 }, async (name) => {
+  test.each(hopNames)('%s does all of its events', { timeout: 120_000 }, async (name) => {
     const hop = await findHop(name);
     const runs = await measure(hop, { quick: true, seconds: 0, profile: null });
     expect(runs).toHaveLength(1);
@@ -14,6 +14,14 @@ describe('a quick run of every benchmark', () => {
     expect(run?.seconds).toBeGreaterThan(0);
     expect(run?.rssBytes).toBeGreaterThan(1e6);
     expect(run?.latenciesMs?.length).toBe(name === 'latency' ? hop.quickEvents : undefined);
+  });
+});
+
+describe('a quick run with tables of another kind', () => {
+  test.each(['wide', 'large'] as const)('%s', { timeout: 120_000 }, async (table) => {
+    const hop = await findHop('stream-end-to-end');
+    const [run] = await measure(hop, { quick: true, seconds: 0, profile: null, table });
+    expect(run?.events).toBeGreaterThanOrEqual(hop.quickEvents);
   });
 });
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { startPostgres } from '../cli/demo/postgres.ts';
 import type { Hop, HopContext, Run } from './hop.ts';
 import { profileArguments } from './profile.ts';
+import { more, type TableKind } from './tables.ts';
 
 export interface BenchOptions {
   /** One counted run of few events and no warm-up: shows that the hop works, and no figure. */
@@ -13,6 +14,9 @@ export interface BenchOptions {
   /** Counted runs go on until this many seconds have passed; there are at least five. */
   readonly seconds: number;
   readonly events?: number;
+  /** Keys or tables that there are before, for hops about growth. */
+  readonly size?: number;
+  readonly table?: TableKind;
   /** Folder for CPU profiles of the processes under test; null for none. */
   readonly profile: string | null;
 }
@@ -27,9 +31,8 @@ export async function measure(hop: Hop, options: BenchOptions): Promise<Run[]> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
   try {
     await using postgres = await startPostgres(folder, settings);
-    const events = options.events ?? (options.quick ? hop.quickEvents : hop.events);
     const context = {
-      events,
+      ...amounts(hop, options),
       folder: mkdtempSync(join(folder, 'hop-')),
       url: postgres.url,
       profile: options.profile,
@@ -39,6 +42,15 @@ export async function measure(hop: Hop, options: BenchOptions): Promise<Run[]> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function amounts(
+  hop: Hop,
+  { quick, table = 'orders', ...given }: BenchOptions,
+): Pick<HopContext, 'events' | 'size' | 'table'> {
+  const events = quick ? hop.quickEvents : Math.ceil(hop.events / more[table].weight);
+  const size = (quick ? hop.quickSize : hop.size) ?? 0;
+  return { events: given.events ?? events, size: given.size ?? size, table };
 }
 
 async function runs(

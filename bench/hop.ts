@@ -1,5 +1,10 @@
+import type { TableKind } from './tables.ts';
+
 /** Where a hop is measured, and with how much. */
 export interface HopContext {
+  /** Of what there is before: keys or tables, where a hop is about growth. */
+  readonly size: number;
+  readonly table: TableKind;
   /** Rows or changes of one run. */
   readonly events: number;
   /** A folder of this hop, empty before `prepare`. */
@@ -33,6 +38,9 @@ export interface Hop {
   /** Events of a full run and of a quick one, which only shows that the hop still works. */
   readonly events: number;
   readonly quickEvents: number;
+  /** Keys or tables there are before a full run and a quick one, if it is about how cost grows with them. */
+  readonly size?: number;
+  readonly quickSize?: number;
   /** What is there before the clock starts. In the harness's own process, whose memory is not counted. */
   prepare(context: HopContext): Promise<void>;
   /** Each in the same process, so that the first warms up for the others. */

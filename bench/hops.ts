@@ -1,6 +1,6 @@
 import type { Hop } from './hop.ts';
 
-/** Every hop, in the order of a change's way. */
+/** Every hop, in the order of a change's way; then those about growth, and a lone change. */
 const hops: Readonly<Record<string, () => Promise<Hop>>> = {
   'snapshot-to-raw': async () => (await import('./hops/snapshot-to-raw.ts')).hop,
   'stream-to-raw': async () => (await import('./hops/stream-to-raw.ts')).hop,
@@ -8,6 +8,9 @@ const hops: Readonly<Record<string, () => Promise<Hop>>> = {
   'topic-to-duckdb': async () => (await import('./hops/topic-to-duckdb.ts')).hop,
   'snapshot-end-to-end': async () => (await import('./hops/snapshot-end-to-end.ts')).hop,
   'stream-end-to-end': async () => (await import('./hops/stream-end-to-end.ts')).hop,
+  keys: async () => (await import('./hops/keys.ts')).hop,
+  restore: async () => (await import('./hops/restore.ts')).hop,
+  tables: async () => (await import('./hops/tables.ts')).hop,
   latency: async () => (await import('./hops/latency.ts')).hop,
 };
 

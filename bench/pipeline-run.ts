@@ -21,9 +21,10 @@ export class PipelineRun implements AsyncDisposable {
   #cpuSecondsBefore = 0;
   #remote: Remote | null = null;
 
-  constructor({ folder, url, slot = 'bench', profile = null }: Place) {
+  constructor(place: Place) {
+    const { folder, profile = null } = place;
     mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, 'millrace.yaml'), benchYaml(folder, url, slot));
+    writeFileSync(join(folder, 'millrace.yaml'), benchYaml(place));
     const main = join(import.meta.dirname, '../main.ts');
     this.#folder = folder;
     this.#child = spawn(process.execPath, [...profileArguments(profile), main, 'run'], {

@@ -1,11 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
+import { more, type TableKind } from './tables.ts';
 
 /** Changes of a transaction of {@link changeRows}: 60 % inserts, 30 % updates, 10 % deletes. */
 const TRANSACTION_CHANGES = 1000;
 
-/** The table that all hops move: eight columns of mixed types, about 132 bytes a row. */
-const table = `
+/** A database, and the kind of table in it that the hops move: `events`, whatever it looks like. */
+export interface Source {
+  readonly url: string;
+  readonly table: TableKind;
+}
+
+const definition = (kind: TableKind): string => `
   CREATE TABLE events (
     id bigint PRIMARY KEY,
     customer_id int NOT NULL,
@@ -14,12 +20,14 @@ const table = `
     amount numeric(12,2),
     active boolean NOT NULL,
     created_at timestamptz NOT NULL,
-    note text
+    note text${more[kind].columns.map((column) => `, ${column}`).join('')}
   )`;
 
-const row = `n, (n % 100000)::int, 'Customer ' || n, 'user' || n || '@example.com',
+const row = (
+  kind: TableKind,
+): string => `n, (n % 100000)::int, 'Customer ' || n, 'user' || n || '@example.com',
   (n % 1000000)::numeric / 100, n % 2 = 0, timestamptz '2024-01-01' + n * interval '1 second',
-  repeat('note ', (n % 15)::int)`;
+  repeat('note ', (n % 15)::int)${more[kind].values.map((value) => `, ${value}`).join('')}`;
 
 export const benchTable = 'public.events';
 
@@ -34,12 +42,13 @@ export async function withClient<T>(url: string, work: (client: Client) => Promi
 }
 
 /** Makes the table with rows 1 to `rows`. */
-export async function createRows(url: string, rows: number): Promise<void> {
+export async function createRows({ url, table }: Source, rows: number): Promise<void> {
   await withClient(url, async (client) => {
-    await client.query(table);
-    await client.query(`INSERT INTO events SELECT ${row} FROM generate_series(1, $1::bigint) n`, [
-      rows,
-    ]);
+    await client.query(definition(table));
+    await client.query(
+      `INSERT INTO events SELECT ${row(table)} FROM generate_series(1, $1::bigint) n`,
+      [rows],
+    );
     await client.query('VACUUM ANALYZE events');
   });
 }
@@ -48,7 +57,11 @@ export async function createRows(url: string, rows: number): Promise<void> {
  * Commits `changes` changes in transactions of a thousand, above a table of `rows` rows whose ids
  * begin at 1: new rows at the end, updates and deletes spread over what was there.
  */
-export async function changeRows(url: string, rows: number, changes: number): Promise<number> {
+export async function changeRows(
+  { url, table }: Source,
+  rows: number,
+  changes: number,
+): Promise<number> {
   return await withClient(url, async (client) => {
     let done = 0;
     let last = rows;
@@ -60,7 +73,7 @@ export async function changeRows(url: string, rows: number, changes: number): Pr
       await client.query('BEGIN');
       const results = [
         await client.query(
-          `INSERT INTO events SELECT ${row} FROM generate_series($1::bigint, $2::bigint) n`,
+          `INSERT INTO events SELECT ${row(table)} FROM generate_series($1::bigint, $2::bigint) n`,
           [last + 1, last + inserts],
         ),
         await client.query(
@@ -84,8 +97,9 @@ export async function changeRows(url: string, rows: number, changes: number): Pr
   });
 }
 
-export async function insertRow(client: Client, id: number): Promise<void> {
-  await client.query(`INSERT INTO events SELECT ${row} FROM (VALUES ($1::bigint)) AS v(n)`, [id]);
+export async function insertRow(client: Client, table: TableKind, id: number): Promise<void> {
+  const values = `SELECT ${row(table)} FROM (VALUES ($1::bigint)) AS v(n)`;
+  await client.query(`INSERT INTO events ${values}`, [id]);
 }
 
 /** The highest id, which is how many rows have ever been. */

@@ -12,15 +12,15 @@ export const hop: Hop = {
   events: 500_000,
   quickEvents: 2_000,
 
-  async prepare({ url, folder, events }) {
+  async prepare({ url, folder, events, table }) {
     const rows = Math.floor(events / 2);
     const config = benchConfig({ folder: prepared(folder), url });
-    await createRows(url, rows);
+    await createRows({ url, table }, rows);
     {
       await using source = await openStage(config, 'source');
       await source.work(rows);
     }
-    await changeRows(url, rows, events - rows);
+    await changeRows({ url, table }, rows, events - rows);
     await using source = await openStage(config, 'source');
     await source.work(events - rows);
   },

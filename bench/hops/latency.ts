@@ -15,20 +15,20 @@ export const hop: Hop = {
   events: 200,
   quickEvents: 5,
 
-  async prepare({ url, folder }) {
-    await createRows(url, ROWS);
+  async prepare({ url, folder, table }) {
+    await createRows({ url, table }, ROWS);
     await using pipeline = new PipelineRun({ folder: prepared(folder), url });
     await pipeline.applied(ROWS);
   },
 
-  async run({ url, folder, events, run, profile }) {
+  async run({ url, folder, events, run, profile, table }) {
     await using pipeline = new PipelineRun({ folder: prepared(folder), url, profile });
     const remote = await pipeline.remote();
     const latenciesMs: number[] = [];
     await withClient(url, async (client) => {
       for (let at = 0; at <= events; at++) {
         const id = 1_000_000_000 + run * 1_000_000 + at;
-        await insertRow(client, id);
+        await insertRow(client, table, id);
         const committed = performance.now();
         const query = `SELECT id FROM public.events WHERE id = ${id}`;
         while ((await remote.query(query, { sink: 'duckdb', rowsMax: 1 })).rows.length === 0);

@@ -10,7 +10,7 @@ export const hop: Hop = {
   events: 1_000_000,
   quickEvents: 2_000,
 
-  prepare: ({ url, events }) => createRows(url, events),
+  prepare: (context) => createRows(context, context.events),
 
   run: (context) =>
     inRunFolder(context, async (folder) => {

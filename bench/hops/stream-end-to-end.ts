@@ -11,18 +11,18 @@ export const hop: Hop = {
   events: 300_000,
   quickEvents: 2_000,
 
-  async prepare({ url, folder, events }) {
-    await createRows(url, events);
+  async prepare({ url, folder, events, table }) {
+    await createRows({ url, table }, events);
     await using pipeline = new PipelineRun({ folder: prepared(folder), url });
     await pipeline.applied(events);
   },
 
-  async run({ url, folder, events, profile }) {
+  async run({ url, folder, events, profile, table }) {
     await using pipeline = new PipelineRun({ folder: prepared(folder), url, profile });
     await pipeline.idle();
     const before = folderBytes(prepared(folder));
     pipeline.hold();
-    await changeRows(url, await lastId(url), events);
+    await changeRows({ url, table }, await lastId(url), events);
     pipeline.release();
     await pipeline.applied(events);
     return pipeline.measured(events, () => Math.max(0, folderBytes(prepared(folder)) - before));

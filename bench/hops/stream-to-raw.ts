@@ -14,8 +14,8 @@ export const hop: Hop = {
   events: 500_000,
   quickEvents: 2_000,
 
-  async prepare({ url, folder, events }) {
-    await createRows(url, ROWS);
+  async prepare({ url, folder, events, table }) {
+    await createRows({ url, table }, ROWS);
     {
       await using source = await openStage(
         benchConfig({ folder: prepared(folder), url }),
@@ -23,7 +23,7 @@ export const hop: Hop = {
       );
       await source.work(ROWS);
     }
-    await changeRows(url, ROWS, events);
+    await changeRows({ url, table }, ROWS, events);
   },
 
   run: (context) =>

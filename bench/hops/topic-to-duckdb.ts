@@ -13,18 +13,18 @@ export const hop: Hop = {
   events: 500_000,
   quickEvents: 2_000,
 
-  async prepare({ url, folder, events }) {
+  async prepare({ url, folder, events, table }) {
     const rows = events * ROWS_PER_CHANGE;
     const config = benchConfig({ folder: prepared(folder), url });
     const advance = async (kind: 'source' | 'processor' | 'sink', changes?: number) => {
       await using stage = await openStage(config, kind);
       await stage.work(changes ?? (await stage.behind()));
     };
-    await createRows(url, rows);
+    await createRows({ url, table }, rows);
     await advance('source', rows);
     await advance('processor');
     await advance('sink', rows);
-    await changeRows(url, rows, events);
+    await changeRows({ url, table }, rows, events);
     await advance('source', events);
     await advance('processor');
   },
