@@ -4,6 +4,8 @@ import type { Dialect, Table } from './dialect.ts';
 export interface StagedBatch {
   /** False if every staged version is above everything the table has seen: nothing can be stale. */
   readonly guarded: boolean;
+  /** No staged key is in the table, or in what it remembers: there is nothing to compare with or replace. */
+  readonly areNew: boolean;
   /** Some rows came without all their columns. */
   readonly partial: boolean;
   readonly deletes: boolean;
@@ -30,13 +32,16 @@ export function mergeStatements(
   batch: StagedBatch,
 ): ApplyStatements {
   const hard = table.deletes === 'hard';
+  const bury = hard && batch.deletes ? [dialect.bury(table, batch.now)] : [];
+  if (batch.areNew) return { prepare: [], apply: [dialect.insertStaged(table), ...bury] };
   const prepare: { sql: string; drops: boolean }[] = [];
   if (batch.guarded) {
     prepare.push({ sql: dialect.dropStale(table), drops: true }); // I3: what is not newer than the stored row is stale.
     if (hard) prepare.push({ sql: dialect.dropBuried(table), drops: true }); // I6: a late upsert does not undo a delete.
   }
   if (batch.partial) prepare.push({ sql: dialect.fillUnchanged(table), drops: false });
-  const apply = [dialect.deleteStagedKeys(table), dialect.insertStaged(table)];
-  if (hard && batch.deletes) apply.push(dialect.bury(table, batch.now));
-  return { prepare, apply };
+  return {
+    prepare,
+    apply: [dialect.deleteStagedKeys(table), dialect.insertStaged(table), ...bury],
+  };
 }

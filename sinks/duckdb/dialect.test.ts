@@ -17,7 +17,7 @@ const orders: Table = {
 };
 const soft: Table = { ...orders, deletes: 'soft' };
 const append: Table = { ...orders, mode: 'append', key: [] };
-const batch = { guarded: false, partial: false, deletes: false, now: 5 };
+const batch = { guarded: false, areNew: false, partial: false, deletes: false, now: 5 };
 
 test('a merge table is made with its version and with what remembers its deletes', () => {
   expect(dialect.createTable(orders)).toBe(
@@ -47,6 +47,18 @@ test('a batch above everything seen is deleted and inserted, and compared with n
   });
 });
 
+test('a batch of keys that are all new is inserted only, and its deletes are remembered', () => {
+  const all = { ...batch, areNew: true, guarded: true, partial: true, deletes: true };
+  expect(mergeStatements(dialect, orders, all)).toEqual({
+    prepare: [],
+    apply: [dialect.insertStaged(orders), dialect.bury(orders, 5)],
+  });
+  expect(dialect.highestKey(orders)).toBe(
+    'SELECT max(v) FROM (SELECT max("id") AS v FROM "shop"."public"."orders" UNION ALL' +
+      ' SELECT max("id") AS v FROM "shop"."_millrace"."tombstones:public.orders")',
+  );
+});
+
 test('a batch that may hold stale rows is compared with the table and its tombstones first', () => {
   const { prepare, apply } = mergeStatements(dialect, orders, {
     ...batch,
@@ -74,7 +86,7 @@ test('a batch that may hold stale rows is compared with the table and its tombst
 });
 
 test('a soft table has nothing to bury', () => {
-  const all = { guarded: true, partial: false, deletes: true, now: 5 };
+  const all = { ...batch, guarded: true, deletes: true };
   const { prepare, apply } = mergeStatements(dialect, soft, all);
   expect([...prepare.map(({ sql }) => sql), ...apply].join('\n')).not.toContain('tombstones');
   expect(apply[1]).not.toContain('WHERE');

@@ -127,15 +127,17 @@ function definitions(
   };
 }
 
-type Guards = 'newestVersion' | 'dropStale' | 'dropBuried' | 'fillUnchanged';
+type Guards = 'newestVersion' | 'highestKey' | 'dropStale' | 'dropBuried' | 'fillUnchanged';
 
 function guards({ target, stage, graves }: Names): Pick<Dialect, Guards> {
+  const greatest = (table: Table, column: string): string => {
+    const tables = remembersDeletes(table) ? [target(table), graves(table)] : [target(table)];
+    const each = tables.map((from) => `SELECT max(${id(column)}) AS v FROM ${from}`);
+    return `SELECT max(v) FROM (${each.join(' UNION ALL ')})`;
+  };
   return {
-    newestVersion(table) {
-      const tables = remembersDeletes(table) ? [target(table), graves(table)] : [target(table)];
-      const each = tables.map((from) => `SELECT max("_version") AS v FROM ${from}`);
-      return `SELECT max(v) FROM (${each.join(' UNION ALL ')})`;
-    },
+    newestVersion: (table) => greatest(table, '_version'),
+    highestKey: (table) => greatest(table, table.key[0] ?? ''),
     dropStale: (table) =>
       `DELETE FROM ${stage(table)} AS s USING ${target(table)} AS t` +
       ` WHERE ${sameKey(table, 't')} AND t."_version" >= s."_version"`,

@@ -2,6 +2,7 @@ import type duckdb from '@duckdb/node-bindings';
 import type { Table } from '../dialect.ts';
 import type { TopicSchemas } from '../topic-schemas.ts';
 import { stageColumns, stageName } from './dialect.ts';
+import { KeySpan } from './key-span.ts';
 import { RowPlan } from './row-plan.ts';
 import type { DuckdbSession } from './session.ts';
 import { CHUNK_ROWS, vectorOf, type ColumnVector } from './vector.ts';
@@ -16,6 +17,8 @@ export class Stage {
   readonly partial: boolean;
   /** The table's columns, then ours. */
   readonly vectors: readonly ColumnVector[];
+  /** Of the batch, where the table's key is one integer. */
+  readonly keys: KeySpan | null;
   /** The row to be written next. */
   row = 0;
   rows = 0;
@@ -30,6 +33,7 @@ export class Stage {
     this.table = table;
     this.partial = partial;
     this.vectors = stageColumns(table, partial).map(({ type }) => vectorOf(session.bindings, type));
+    this.keys = KeySpan.of(table, this.vectors);
   }
 
   /** The vector of one of our columns. */
@@ -73,6 +77,7 @@ export class Stage {
     );
     this.row = 0;
     this.rows = 0;
+    this.keys?.reset();
   }
 
   endRow(): void {
@@ -105,6 +110,7 @@ export class Stage {
     if (this.#chunk === undefined || this.#appender === undefined)
       throw new Error('the stage was not begun');
     const chunk = this.#chunk;
+    this.keys?.add(row);
     for (let column = 0; column < vectors.length; column++) {
       (vectors[column] as ColumnVector).flush(bindings.data_chunk_get_vector(chunk, column), row);
     }

@@ -142,7 +142,9 @@ export class TableWriter {
       const { guarded } = changes;
       const { deletes } = round;
       const now = this.#now();
-      const steps = mergeStatements(this.#dialect, table, { guarded, partial, deletes, now });
+      const areNew = await this.#tables.areNew(state, stage);
+      const batch = { guarded, areNew, partial, deletes, now };
+      const steps = mergeStatements(this.#dialect, table, batch);
       rows += stage.rows;
       for (const step of steps.prepare) {
         const dropped = await this.#session.run(step.sql);

@@ -8,6 +8,7 @@ import { targetName, type Target } from '../target.ts';
 import { isAbove, VERSION_MIN, versionNumber, versionOf, type Version } from '../version.ts';
 import { fillColumns } from './fill.ts';
 import type { DuckdbSession } from './session.ts';
+import type { Stage } from './stage.ts';
 import { TableNotes } from './table-notes.ts';
 import { TableState } from './table-state.ts';
 
@@ -96,6 +97,22 @@ export class Tables {
     if (table?.mode !== 'merge') return;
     const [row] = await this.#session.rows(this.#dialect.newestVersion(table));
     if (row?.[0]) state.highStored = versionOf(BigInt(row[0] as string));
+  }
+
+  /**
+   * Whether the keys of a stage are all above what its table has or remembers; from now on they count as
+   * what it has.
+   */
+  async areNew(state: TableState, { table, keys }: Stage): Promise<boolean> {
+    if (keys === null || keys.hasNulls) return false;
+    if (state.highestKey === null) {
+      const [row] = await this.#session.rows(this.#dialect.highestKey(table));
+      const highest = row?.[0] ?? null;
+      state.highestKey = highest === null ? -Infinity : Number(highest);
+    }
+    const areNew = keys.low > state.highestKey;
+    state.highestKey = Math.max(state.highestKey, keys.high);
+    return areNew;
   }
 
   async #columns({ schema, table }: Target): Promise<Column[] | null> {

@@ -23,6 +23,11 @@ class Validity {
   #bits = new Uint8Array(CHUNK_ROWS / 8).fill(0xff);
   #nulls = false;
 
+  /** Whether a row was NULL since the last flush, even if that was taken back. */
+  get hasNulls(): boolean {
+    return this.#nulls;
+  }
+
   setNull(row: number): void {
     this.#nulls = true;
     const byte = row >> 3;
@@ -71,6 +76,10 @@ export class FixedVector implements ColumnVector {
     this.i32 = new Int32Array(this.u8.buffer);
     this.f32 = new Float32Array(this.u8.buffer);
     this.f64 = new Float64Array(this.u8.buffer);
+  }
+
+  get hasNulls(): boolean {
+    return this.#validity.hasNulls;
   }
 
   setNull(row: number): void {
