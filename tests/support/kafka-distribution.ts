@@ -1,0 +1,97 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** The versions that are tested; the first is the one that most tests use. */
+export const kafkaVersions = ['4.3.1', '3.9.2'] as const;
+export type KafkaVersion = (typeof kafkaVersions)[number];
+
+/** Why no broker can be started here; null if one can. */
+export function whyNoKafka(): string | null {
+  if (!isThere('java')) return 'Apache Kafka needs Java 17 or newer (`java` on the path)';
+  const cached = kafkaVersions.every((version) => existsSync(join(folderOf(version), 'libs')));
+  if (cached || isThere('mvn')) return null;
+  return 'Apache Kafka is fetched with Maven (`mvn` on the path)';
+}
+
+/**
+ * Folder of a version's jars and of a formatted storage to copy: `libs/`, `bootstrap.checkpoint`. It is
+ * fetched once with Maven and kept in the user's cache.
+ */
+export async function kafkaDistribution(version: KafkaVersion): Promise<string> {
+  const home = folderOf(version);
+  if (existsSync(home)) return home;
+  const cache = join(home, '..');
+  await mkdir(cache, { recursive: true });
+  // Built aside and moved into place, so that two test runs at once do no harm.
+  const folder = await mkdtemp(join(cache, '.fetching-'));
+  try {
+    await fetchJars(version, join(folder, 'libs'));
+    await format(folder);
+    await rename(folder, home).catch((error: unknown) => {
+      if (!existsSync(home)) throw error;
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  return home;
+}
+
+function folderOf(version: KafkaVersion): string {
+  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  return join(cache, 'millrace', 'kafka', version);
+}
+
+async function fetchJars(version: KafkaVersion, output: string): Promise<void> {
+  const pom = join(import.meta.dirname, 'kafka/pom.xml');
+  // Maven remembers a failed download and would not ask again without -U.
+  const common = ['-q', '-B', '-U', '-ntp', '-f', pom, `-Dkafka.version=${version}`];
+  const goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies';
+  const args = [...common, goal, '-DincludeScope=runtime', `-DoutputDirectory=${output}`];
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await run('mvn', args, { maxBuffer: 16 * 1024 * 1024 });
+      return;
+    } catch (error) {
+      if (attempt === 4) throw error;
+    }
+  }
+}
+
+/**
+ * Formats a storage folder once per version. Its checkpoint holds feature levels only, no cluster or node,
+ * so a test copies it and saves a JVM's start.
+ */
+async function format(folder: string): Promise<void> {
+  const data = join(folder, 'formatted');
+  const properties = join(folder, 'format.properties');
+  const settings = {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': '1@127.0.0.1:1',
+    listeners: 'PLAINTEXT://127.0.0.1:2,CONTROLLER://127.0.0.1:1',
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'log.dirs': data,
+  };
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
+  await writeFile(properties, lines.join(''));
+  const tool = ['-cp', join(folder, 'libs/*'), 'kafka.tools.StorageTool'];
+  await run('java', [...tool, 'format', '-t', 'AAAAAAAAAAAAAAAAAAAAAQ', '-c', properties]);
+  await copyFile(join(data, 'bootstrap.checkpoint'), join(folder, 'bootstrap.checkpoint'));
+  await rm(data, { recursive: true });
+}
+
+function isThere(command: string): boolean {
+  try {
+    execFileSync('which', [command], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
