@@ -62,15 +62,58 @@ export const codes = {
     directive: 'stop',
   },
   BROKER_CLOSED: {
-    meaning: 'Something still used the embedded broker after it was closed.',
+    meaning: 'Something still used the broker after it was closed.',
     remedy: 'Report it with the log: a stage outlived its pipeline.',
     exit: 1,
     directive: 'stop',
   },
   BROKER_CORRUPT: {
-    meaning: 'The file of the embedded broker cannot be read.',
+    meaning: 'What the broker has stored cannot be read.',
     remedy: 'Restore it from a copy, or remove it and take a new snapshot.',
     exit: 3,
+    directive: 'stop',
+  },
+  BROKER_UNREACHABLE: {
+    meaning: 'The Kafka cluster did not answer, or is not able to serve now. Nothing was lost.',
+    remedy: 'Check `broker.brokers` and the network. The pipeline tries again by itself.',
+    exit: 3,
+    directive: 'retry',
+  },
+  BROKER_AUTH: {
+    meaning: 'The Kafka cluster refused the user or the password.',
+    remedy: 'Check `broker.sasl`: mechanism, user and password.',
+    exit: 3,
+    directive: 'stop',
+  },
+  BROKER_TLS: {
+    meaning: 'The encrypted connection to the Kafka cluster could not be made.',
+    remedy: 'Check `broker.tls`: the authority that is trusted, and the names in the certificate.',
+    exit: 3,
+    directive: 'stop',
+  },
+  BROKER_DENIED: {
+    meaning: 'The Kafka cluster does not allow the user what the pipeline needs.',
+    remedy:
+      'Grant it: read and write on the topics, read on the groups, write on the transactional ids.',
+    exit: 3,
+    directive: 'stop',
+  },
+  BROKER_VERSION: {
+    meaning: 'The Kafka cluster lacks something that the pipeline needs.',
+    remedy: 'Use Apache Kafka 2.5 or newer, or Redpanda 24.3 or newer.',
+    exit: 3,
+    directive: 'stop',
+  },
+  BROKER_REFUSED: {
+    meaning: 'The Kafka cluster refused a request, and would do so again.',
+    remedy: 'The message is the reason that the cluster gave.',
+    exit: 1,
+    directive: 'stop',
+  },
+  GROUP_ACTIVE: {
+    meaning: 'A consumer group has members in other processes, which would not notice the change.',
+    remedy: 'Stop the processes that run this stage, then try again.',
+    exit: 2,
     directive: 'stop',
   },
   TOPIC_MISMATCH: {

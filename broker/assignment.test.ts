@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { propertySeed } from '../../tests/property-seed.ts';
+import { propertySeed } from '../tests/property-seed.ts';
 import { assign } from './assignment.ts';
 
 interface TestMember {

@@ -83,6 +83,11 @@ export interface Subscription {
   readonly assigned?: (
     partitions: readonly TopicPartition[],
   ) => Promise<readonly (TopicPartition & { readonly next: Offset })[]>;
+  /**
+   * What is delivered is published on with its offsets. Who held the partitions before is then fenced, and
+   * what it left unfinished is undone, before `assigned` is called: so that what it has published is seen.
+   */
+  readonly publishes?: boolean;
   /** Called when partitions are taken away; nothing of them is delivered afterwards. */
   readonly revoked?: (partitions: readonly TopicPartition[]) => Promise<void>;
   /**
@@ -111,6 +116,13 @@ export interface Broker extends AsyncDisposable {
    * `producer` names a writer of which there may be one: the newest process to use it wins.
    */
   publish(outgoing: readonly Outgoing[], by?: PublishOptions): Promise<void>;
+
+  /**
+   * Takes the name of a producer over: who used it before is fenced, and what it left unfinished is undone.
+   * To be called before reading how far it has come; and after a publish of it has failed, as that is
+   * `BROKER_FENCED` from then on.
+   */
+  fence(producer: string): Promise<void>;
 
   /**
    * Joins the group. Each delivery holds what has arrived, at most one batch per partition, in order

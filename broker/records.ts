@@ -54,6 +54,8 @@ export interface RecordHead {
   op: number;
   versionHigh: number;
   versionLow: number;
+  /** Where that does not follow from the op. */
+  versionKnown?: boolean;
 }
 
 /**
@@ -62,6 +64,7 @@ export interface RecordHead {
  */
 export class RecordWriter {
   readonly out: ByteWriter;
+  /** Records so far, and the delta of the next one; whoever leaves offsets out raises it. */
   count = 0;
   #start = 0;
   #valueStart = 0;
@@ -88,7 +91,7 @@ export class RecordWriter {
     bytes.writeUInt32LE(head.versionLow >>> 0, at + 16);
     bytes.writeInt32LE(head.versionHigh | 0, at + 20);
     bytes[at + 24] = head.op;
-    bytes[at + 25] = head.op === 0 ? 0 : HAS_VERSION;
+    bytes[at + 25] = (head.versionKnown ?? head.op !== 0) ? HAS_VERSION : 0;
     bytes.writeInt32LE(key === null ? -1 : keyEnd, at + 28);
     out.position = at + HEAD_BYTES;
     if (key !== null) out.raw(key, 0, keyEnd);
@@ -170,9 +173,9 @@ export class RecordWriter {
       op: record.op?.charCodeAt(0) ?? 0,
       versionHigh: Number(version >> 32n) | 0,
       versionLow: Number(version & 0xffffffffn),
+      versionKnown: record.version !== undefined,
     };
     this.start(head, record.key);
-    this.out.bytes[this.#start + 25] = record.version === undefined ? 0 : HAS_VERSION;
     if (record.value === null) this.nullValue();
     else {
       this.out.raw(record.value);
@@ -277,8 +280,7 @@ export class RecordCursor {
   headers(): RecordHeader[] {
     const { bytes } = this;
     const found: RecordHeader[] = [];
-    let at = this.valueStart + (this.valueLength > 0 ? this.valueLength : 0);
-    while (at < this.end) {
+    for (let at = this.valueStart + Math.max(this.valueLength, 0); at < this.end;) {
       const nameEnd = at + 2 + bytes.readUInt16LE(at);
       const name = bytes.toString('utf8', at + 2, nameEnd);
       const size = bytes.readInt32LE(nameEnd);

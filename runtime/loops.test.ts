@@ -51,6 +51,7 @@ function watched(): Broker {
     describe: broker.describe.bind(broker),
     offsetAt: broker.offsetAt.bind(broker),
     seek: broker.seek.bind(broker),
+    fence: broker.fence.bind(broker),
     publish: async (outgoing, by) => {
       await broker.publish(outgoing, by);
       effects.push('durable on the topics');

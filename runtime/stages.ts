@@ -61,6 +61,7 @@ export function sourceLife(context: StageContext, meter: StageMeter): StageLife 
       onLost: (error: Error) => meter.failed(error, 'retrying'),
       onConnected: () => meter.ready(),
     };
+    await broker.fence(producer);
     const fresh = await positions.newTables(signal);
     await using connector = await components.openConnector(context.registry, observer, fresh);
     source.captured = await connector.plan(signal);
@@ -84,6 +85,7 @@ export function processorLife(
     group: groupOf(plan),
     topics: plan.inputs,
     bytesMax: PROCESSOR_BYTES_MAX,
+    publishes: true,
   };
   return async (signal) => {
     await using processor = await components.openProcessor(context.registry);

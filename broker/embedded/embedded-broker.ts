@@ -93,6 +93,11 @@ export class EmbeddedBroker implements Broker {
     await this.#publishing.publish(outgoing, by);
   }
 
+  /** Nothing to do: the file's lock has fenced everyone else. */
+  async fence(): Promise<void> {
+    this.#requireOpen();
+  }
+
   async *subscribe(
     subscription: Subscription,
     signal: AbortSignal,

@@ -1,6 +1,6 @@
 import { MillraceError } from '../../errors.ts';
 import type { Consumed, TopicName } from '../broker.ts';
-import { assign, type Claimant } from './assignment.ts';
+import { assign, type Claimant } from '../assignment.ts';
 import type { PartitionLog } from './partition-log.ts';
 import type { PartitionReader } from './partition-reader.ts';
 

@@ -1,7 +1,7 @@
 import { offset, type Offset } from '../broker.ts';
 import type { Segment } from '../records.ts';
+import { cutSegment } from '../segment-cut.ts';
 import { requireInRange, type PartitionLog } from './partition-log.ts';
-import { cutSegment } from './record-span.ts';
 import { segmentOf, type SegmentTable } from './segment-table.ts';
 
 /** Records taken from a partition: `next` is where to go on. */

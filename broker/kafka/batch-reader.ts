@@ -1,0 +1,235 @@
+import { MillraceError } from '../../errors.ts';
+import { offset, type TopicPartition } from '../broker.ts';
+import { type RecordHead, RecordWriter, type Segment } from '../records.ts';
+import { decompress } from './compression.ts';
+import { crc32c } from './crc32c.ts';
+import type { AbortedTransaction } from './fetch-message.ts';
+import {
+  BATCH_HEAD_BYTES,
+  BATCH_PREFIX_BYTES,
+  CODEC_MASK,
+  CONTROL,
+  CRC_FROM,
+  OP_HEADER,
+  TRANSACTIONAL,
+  VERSION_HEADER,
+} from './record-batch.ts';
+
+/** A batch of records to be delivered, as it was stored. */
+export interface StoredBatch {
+  readonly bytes: Buffer;
+  readonly base: number;
+  /** Offset after its last record, also of one that compaction has taken. */
+  readonly next: number;
+}
+
+export interface CommittedBatches {
+  readonly batches: readonly StoredBatch[];
+  /** Where to read on: past what was undone, and past the marks of transactions. */
+  readonly next: number;
+}
+
+/**
+ * What of a fetched partition is committed: batches of transactions that were undone are left out, as are
+ * the marks that end transactions. The cluster lists undone transactions in the order in which they ended;
+ * here they come into force in the order in which they began, and each until its mark.
+ *
+ * Source: Kafka documentation, "Control Batches"; `CompletedFetch` of the Java client.
+ */
+export function committedBatches(
+  {
+    batches: bytes,
+    aborted,
+  }: { readonly batches: Buffer; readonly aborted: readonly AbortedTransaction[] },
+  from: TopicPartition & { readonly next: number },
+): CommittedBatches {
+  const beginning = aborted.toSorted((a, b) => a.first - b.first);
+  const undone = new Set<bigint>();
+  const batches: StoredBatch[] = [];
+  let began = 0;
+  let { next } = from;
+  for (let at = 0; at + BATCH_HEAD_BYTES <= bytes.length;) {
+    const end = at + BATCH_PREFIX_BYTES + bytes.readInt32BE(at + 8);
+    if (end > bytes.length) break;
+    const batch = bytes.subarray(at, end);
+    at = end;
+    requireIntact(batch, from);
+    const base = Number(batch.readBigInt64BE(0));
+    const after = base + batch.readInt32BE(23) + 1;
+    if (after <= next) continue;
+    const attributes = batch.readInt16BE(21);
+    const producerId = batch.readBigInt64BE(43);
+    for (
+      let one = beginning[began];
+      one !== undefined && one.first < after;
+      one = beginning[began]
+    ) {
+      undone.add(one.producerId);
+      began++;
+    }
+    next = after;
+    if ((attributes & CONTROL) !== 0) undone.delete(producerId);
+    else if ((attributes & TRANSACTIONAL) !== 0 && undone.has(producerId)) continue;
+    else batches.push({ bytes: batch, base, next: after });
+  }
+  return { batches, next };
+}
+
+function requireIntact(batch: Buffer, { topic, partition }: TopicPartition): void {
+  const MAGIC = 2;
+  const place = `${topic}-${partition}`;
+  if (batch[16] !== MAGIC) {
+    throw new MillraceError('BROKER_VERSION', `Records have format ${batch[16]}.`, {
+      place,
+      expected: 'format 2, which Kafka has since 0.11',
+    });
+  }
+  if (crc32c(batch, CRC_FROM) !== batch.readUInt32BE(17)) {
+    throw new MillraceError('BROKER_CORRUPT', 'A batch of records does not match its checksum.', {
+      place: `${place}, offset ${batch.readBigInt64BE(0)}`,
+    });
+  }
+}
+
+/** The records of a batch from an offset on, packed as all our stages have them. */
+export function segmentOf(
+  { bytes: batch, base }: StoredBatch,
+  from: TopicPartition & { readonly next: number },
+): Segment {
+  const place = (): string => `${from.topic}-${from.partition}, offset ${base}`;
+  const codec = batch.readInt16BE(21) & CODEC_MASK;
+  const body = decompress(batch.subarray(BATCH_HEAD_BYTES), codec, place);
+  const reader = new RecordReader(body, Number(batch.readBigInt64BE(27)));
+  const total = batch.readInt32BE(57);
+  const writer = new RecordWriter(body.length + 40 * total);
+  let count = 0;
+  try {
+    for (let index = 0; index < total; index++) {
+      if (reader.read(writer, from.next - base)) count++;
+    }
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new MillraceError('BROKER_CORRUPT', 'A batch of records ends too early.', {
+      place: place(),
+      cause,
+    });
+  }
+  return { base: offset(base), bytes: writer.written(), count };
+}
+
+/** Walks the records of a batch. */
+class RecordReader {
+  readonly #bytes: Buffer;
+  readonly #baseTime: number;
+  readonly #head: RecordHead = { timestamp: 0, op: 0, versionHigh: 0, versionLow: 0 };
+  #at = 0;
+
+  constructor(bytes: Buffer, baseTime: number) {
+    this.#bytes = bytes;
+    this.#baseTime = baseTime;
+  }
+
+  /** Adds the next record to a writer unless its delta is below `from`. */
+  read(writer: RecordWriter, from: number): boolean {
+    const size = this.#long();
+    const end = this.#at + size;
+    if (end > this.#bytes.length) throw new RangeError('a record is cut');
+    this.#at++;
+    const time = this.#long();
+    const delta = this.#long();
+    if (delta < from) {
+      this.#at = end;
+      return false;
+    }
+    const key = this.#slice();
+    const valueSize = this.#long();
+    const valueAt = this.#at;
+    this.#at += Math.max(valueSize, 0);
+    const headersAt = this.#at;
+    this.#head.versionKnown = this.#readOwnHeaders();
+    this.#head.timestamp = this.#baseTime + time;
+    writer.count = delta;
+    writer.start(this.#head, key);
+    if (valueSize < 0) writer.nullValue();
+    else {
+      writer.out.raw(this.#bytes, valueAt, valueAt + valueSize);
+      writer.endValue();
+    }
+    this.#at = headersAt;
+    this.#copyHeaders(writer);
+    writer.finish();
+    this.#at = end;
+    return true;
+  }
+
+  /** Puts op and version into the head; whether there is a version. */
+  #readOwnHeaders(): boolean {
+    const head = this.#head;
+    head.op = head.versionHigh = head.versionLow = 0;
+    let known = false;
+    for (let left = this.#long(); left > 0; left--) {
+      const nameAt = this.#at;
+      const valueAt = this.#passHeader();
+      const size = this.#at - valueAt;
+      if (this.#isName(nameAt, OP_HEADER) && valueAt >= 0 && size === 1) {
+        head.op = this.#bytes[valueAt] as number;
+      } else if (this.#isName(nameAt, VERSION_HEADER) && valueAt >= 0 && size === 8) {
+        head.versionHigh = this.#bytes.readInt32BE(valueAt);
+        head.versionLow = this.#bytes.readInt32BE(valueAt + 4);
+        known = true;
+      }
+    }
+    return known;
+  }
+
+  #copyHeaders(writer: RecordWriter): void {
+    for (let left = this.#long(); left > 0; left--) {
+      const nameAt = this.#at;
+      const own = this.#isName(nameAt, OP_HEADER) || this.#isName(nameAt, VERSION_HEADER);
+      const name = this.#slice();
+      const value = this.#slice();
+      if (!own && name !== null) writer.header(name, value);
+    }
+  }
+
+  #isName(at: number, name: Buffer): boolean {
+    const bytes = this.#bytes;
+    if (bytes[at] !== 2 * name.length) return false;
+    return bytes.compare(name, 0, name.length, at + 1, at + 1 + name.length) === 0;
+  }
+
+  /** Passes over a header's name and value; where the value begins, -1 for null. */
+  #passHeader(): number {
+    this.#passSlice();
+    return this.#passSlice();
+  }
+
+  #passSlice(): number {
+    const size = this.#long();
+    if (size < 0) return -1;
+    const start = this.#at;
+    this.#at += size;
+    return start;
+  }
+
+  #slice(): Buffer | null {
+    const size = this.#long();
+    if (size < 0) return null;
+    this.#at += size;
+    return this.#bytes.subarray(this.#at - size, this.#at);
+  }
+
+  /** A zigzag varint of at most 53 bits. */
+  #long(): number {
+    const bytes = this.#bytes;
+    let byte = bytes[this.#at++] as number;
+    if (byte < 0x80) return byte & 1 ? -(byte >>> 1) - 1 : byte >>> 1;
+    let value = byte & 0x7f;
+    for (let scale = 0x80; byte >= 0x80; scale *= 0x80) {
+      if (this.#at >= bytes.length) throw new RangeError('a number is cut');
+      byte = bytes[this.#at++] as number;
+      value += (byte & 0x7f) * scale;
+    }
+    return value % 2 === 1 ? -(value - 1) / 2 - 1 : value / 2;
+  }
+}
