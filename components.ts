@@ -28,14 +28,41 @@ interface Workshop {
  * The one table of kinds. A component is imported when it is opened, so a pipeline loads the drivers
  * of what it uses and nothing else. To add one: its folder, its member in config.ts, its line here.
  */
-const brokers = {
-  embedded: async (options: BrokerConfig, { log }: Workshop) => {
+const brokers: {
+  readonly [Kind in BrokerConfig['kind']]: (
+    options: Extract<BrokerConfig, { readonly kind: Kind }>,
+    workshop: Workshop,
+  ) => ReturnType<Components['openBroker']>;
+} = {
+  embedded: async ({ path, fsync, compatibility }, { log }) => {
     const { openEmbedded } = await import('./broker/embedded/embedded.ts');
-    const { path, fsync } = options;
-    const compatibility = options.compatibility === 'none' ? 'NONE' : 'BACKWARD';
-    return openEmbedded({ path, fsync, compatibility }, log);
+    return openEmbedded({ path, fsync, compatibility: ruleOf(compatibility) }, log);
   },
-} satisfies Record<BrokerConfig['kind'], unknown>;
+  kafka: async ({ path, compatibility, ...connection }, { config, log }) => {
+    const { openKafka } = await import('./broker/kafka/kafka.ts');
+    const { kafkaOptions } = await import('./broker/kafka/configured.ts');
+    const { openRegistryFile } = await import('./schemas/registry-file.ts');
+    await using stack = new AsyncDisposableStack();
+    const registry = stack.use(openRegistryFile(path, ruleOf(compatibility)));
+    const options = await kafkaOptions(connection, `${config.pipeline}.`);
+    const broker = stack.use(await openKafka(options, log));
+    const opened = stack.move();
+    return { broker, registry, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  },
+};
+
+function openBroker(workshop: Workshop): ReturnType<Components['openBroker']> {
+  const { broker } = workshop.config;
+  switch (broker.kind) {
+    case 'embedded':
+      return brokers.embedded(broker, workshop);
+    case 'kafka':
+      return brokers.kafka(broker, workshop);
+  }
+}
+
+const ruleOf = (compatibility: 'backward' | 'none') =>
+  compatibility === 'none' ? 'NONE' : 'BACKWARD';
 
 const sources = {
   postgres: async (options: SourceConfig, wiring: SourceWiring): Promise<Connector> => {
@@ -145,7 +172,7 @@ export function componentsOf(
 ): ConfiguredComponents {
   const workshop: Workshop = { config, environment, log };
   return {
-    openBroker: () => brokers[config.broker.kind](config.broker, workshop),
+    openBroker: () => openBroker(workshop),
     openConnector: (registry, observer, newTables = []) =>
       sources[config.source.kind](config.source, { ...workshop, registry, observer, newTables }),
     openProcessor: (registry) => openCompact(workshop, registry),

@@ -3,6 +3,7 @@ import { ConfigDocument } from './config/document.ts';
 import { duckdbSink } from './config/duckdb-sink.ts';
 import { group } from './config/group.ts';
 import { describeIssue, type OptionTree } from './config/issues.ts';
+import { kafkaBroker, kafkaMistakes } from './config/kafka-broker.ts';
 import { type Mistake, raise } from './config/mistakes.ts';
 import { postgresSource } from './config/postgres-source.ts';
 import { duration, durationOrNever, flag, oneOf, text, whole } from './config/units.ts';
@@ -56,7 +57,7 @@ export const configSchema = group({
     .regex(/^[a-z][a-z0-9_]{0,39}$/, 'lower-case letters, digits and underscores, at most 40')
     .describe('Name of the pipeline: prefix of its topics and groups. Do not change it later.'),
   broker: z
-    .discriminatedUnion('kind', [embeddedBroker], expectKind(['embedded']))
+    .discriminatedUnion('kind', [embeddedBroker, kafkaBroker], expectKind(['embedded', 'kafka']))
     .prefault({ kind: 'embedded' })
     .describe('Where the topics are.'),
   source: z
@@ -115,7 +116,8 @@ export function parseConfig(yaml: string, origin: ConfigOrigin): Config {
 
 /** What single fields cannot know: names used twice, tables that the source does not capture. */
 function contradictions(config: Config, document: ConfigDocument): Mistake[] {
-  const found: Mistake[] = [];
+  const { broker } = config;
+  const found = broker.kind === 'kafka' ? kafkaMistakes(broker, document) : [];
   const { tables } = config.source;
   const uncaptured = (path: readonly PropertyKey[], said: object): Mistake[] =>
     Object.keys(said)

@@ -2,9 +2,12 @@ import { existsSync } from 'node:fs';
 import type { Config } from '../config.ts';
 import { MillraceError } from '../errors.ts';
 
-/** Whether there is anything of the pipeline: its topics, and in them how far it is. */
+/**
+ * Whether there may be anything of the pipeline: its topics, and in them how far it is. Those of a cluster
+ * are there whatever this machine has.
+ */
 export function hasRun({ broker }: Config): boolean {
-  return existsSync(broker.path);
+  return broker.kind === 'kafka' || existsSync(broker.path);
 }
 
 /** Throws `NOT_RUNNING` for a pipeline that has left nothing to look at. */

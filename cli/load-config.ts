@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { type Config, parseConfig } from '../config.ts';
+import { type BrokerConfig, type Config, parseConfig } from '../config.ts';
 import { MillraceError } from '../errors.ts';
 import type { CliContext } from './terminal.ts';
 
@@ -21,7 +21,17 @@ export async function loadConfig(file: string, context: CliContext): Promise<Con
     isAbsolute(path_) ? path_ : join(dirname(path), path_);
   return {
     ...config,
-    broker: { ...config.broker, path: beside(config.broker.path) },
+    broker: brokerBeside(config.broker, beside),
     sinks: config.sinks.map((sink) => ({ ...sink, path: beside(sink.path) })),
   };
+}
+
+function brokerBeside(broker: BrokerConfig, beside: (path: string) => string): BrokerConfig {
+  const path = beside(broker.path);
+  if (broker.kind === 'embedded' || broker.tls === undefined) return { ...broker, path };
+  const files = (['ca', 'cert', 'key'] as const).flatMap((name) => {
+    const file = broker.tls?.[name];
+    return file === undefined ? [] : [[name, beside(file)]];
+  });
+  return { ...broker, path, tls: { ...broker.tls, ...Object.fromEntries(files) } };
 }

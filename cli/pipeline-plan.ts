@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { topicName, type TopicSettings } from '../broker/broker.ts';
 import { componentsOf, type ConfiguredComponents, targetOptions } from '../components.ts';
 import type { Config, SinkConfig } from '../config.ts';
@@ -12,6 +11,7 @@ import { type StagePlan, topologyOf } from '../runtime/topology.ts';
 import type { TableShape } from '../schemas/envelope.ts';
 import type { PendingChange } from '../sinks/evolution.ts';
 import { targetName, type TargetOptions, Targets } from '../sinks/target.ts';
+import { hasRun } from './has-run.ts';
 import type { CliContext } from './terminal.ts';
 
 export interface Plan {
@@ -76,13 +76,14 @@ export async function planOf(config: Config, context: CliContext): Promise<Plan>
   };
 }
 
-/** Partitions by topic. */
+/** What is known of a topic that exists. */
+type Existing = Pick<TopicSettings, 'partitions'> & Partial<Pick<TopicSettings, 'cleanup'>>;
+
 async function existingTopics(
   config: Config,
   running: Remote | null,
   context: CliContext,
-): Promise<ReadonlyMap<string, number>> {
-  const { path } = config.broker;
+): Promise<ReadonlyMap<string, Existing>> {
   if (running !== null) {
     const { tables, besides } = await running.status();
     const topics = [positionsTopic, ...besides, ...tables.flatMap((table) => table.topics)];
@@ -90,19 +91,20 @@ async function existingTopics(
     return new Map(
       topics.map((topic) => [
         topic.topic,
-        'partitions' in topic ? topic.partitions : config.partitions,
+        'partitions' in topic ? topic : { partitions: config.partitions },
       ]),
     );
   }
-  if (!existsSync(path)) return new Map();
+  if (!hasRun(config)) return new Map();
   await using opened = await componentsOf(config, context, silent).openBroker();
   const { topics } = await opened.broker.describe();
-  return new Map(topics.map(({ topic, partitions }) => [topic, partitions]));
+  return new Map(topics.map((topic) => [topic.topic, topic]));
 }
 
-function stateOf(topic: TopicSettings, partitions: number | undefined): TopicState {
-  if (partitions === undefined) return 'to be created';
-  return partitions === topic.partitions ? 'exists' : 'mismatch';
+function stateOf(topic: TopicSettings, found: Existing | undefined): TopicState {
+  if (found === undefined) return 'to be created';
+  const { partitions, cleanup = topic.cleanup } = found;
+  return partitions === topic.partitions && cleanup === topic.cleanup ? 'exists' : 'mismatch';
 }
 
 /** What becomes of each table in a sink. */

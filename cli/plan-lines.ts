@@ -3,11 +3,12 @@ import { span } from './figures.ts';
 import type { Plan } from './pipeline-plan.ts';
 import { table } from './table.ts';
 import { type CliContext, shortPath } from './terminal.ts';
+import { topicsPlace } from './topics-place.ts';
 
 export function planLines(plan: Plan, config: Config, context: CliContext): string[] {
   const created = plan.topics.filter(({ state }) => state === 'to be created').length;
   return [
-    `${plan.pipeline}  ${config.source.kind} → ${config.broker.kind} ${shortPath(config.broker.path, context)} → ` +
+    `${plan.pipeline}  ${config.source.kind} → ${config.broker.kind} ${topicsPlace(config, context)} → ` +
       config.sinks.map(({ kind, path }) => `${kind} ${shortPath(path, context)}`).join(', '),
     '',
     ...stages(plan),

@@ -10,6 +10,7 @@ import { hasRun } from './has-run.ts';
 import { loadConfig } from './load-config.ts';
 import { ProgressDisplay } from './progress.ts';
 import { type CliContext, shortPath } from './terminal.ts';
+import { topicsPlace } from './topics-place.ts';
 import { type CommonOptions, verb } from './verb.ts';
 
 interface RunOptions extends CommonOptions {
@@ -82,7 +83,7 @@ function summary(
   const sinks = config.sinks.map(({ name, path }) => `${name} ${shortPath(path, context)}`);
   const what = `${tables} ${tables === 1 ? 'table' : 'tables'} of ${config.source.kind}`;
   return [
-    `${config.pipeline}  ${what} → ${shortPath(config.broker.path, context)} → ${sinks.join(', ')}`,
+    `${config.pipeline}  ${what} → ${topicsPlace(config, context)} → ${sinks.join(', ')}`,
     `console  ${url}/status   stop with Ctrl-C`,
   ].join('\n');
 }

@@ -10,7 +10,12 @@ import { identityStatement } from './identity-statement.ts';
  */
 export function starterConfig(found: FoundDatabase, url: string | null): string {
   const pipeline = pipelineName(found.database);
-  const options = new Map(optionsOf(optionTree()).map((option) => [option.path, option]));
+  const options = new Map(
+    // The first of a name: of kinds that have it, the one that is chosen here.
+    optionsOf(optionTree())
+      .toReversed()
+      .map((option) => [option.path, option]),
+  );
   const described = (path: string): Option => {
     const option = options.get(path);
     if (option === undefined) throw new TypeError(`there is no option ${path}`);
@@ -52,6 +57,7 @@ ${left('sinks[].delete', '    ')}
     # tables:
     #   ${scalar(found.tables.find(({ identified }) => identified)?.name ?? 'public.orders')}: { mode: append }
 
+# Topics on Kafka or Redpanda: \`{ kind: kafka, brokers: [localhost:9092] }\`.
 # broker:
 #   kind: embedded
 ${leftInside('broker.path')}

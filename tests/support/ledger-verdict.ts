@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Client } from 'pg';
-import { offset, topicName } from '../../broker/broker.ts';
-import { openEmbedded } from '../../broker/embedded/embedded.ts';
+import { type Broker, offset, topicName } from '../../broker/broker.ts';
 import { RecordCursor } from '../../broker/records.ts';
-import { silent } from '../../log.ts';
+import type { SchemaRegistry } from '../../schemas/registry.ts';
 import { ChangeDecoder } from './change-records.ts';
 import { ledgerTables } from './ledger-schema.ts';
 
@@ -26,9 +25,8 @@ const WRONG_MAX = 10;
  */
 export async function ledgerVerdict(
   client: Client,
-  { brokerFolder, pipeline, partitions }: BrokerPlace,
+  { opened, pipeline, partitions }: LedgerTopics,
 ): Promise<ChangesVerdict> {
-  await using opened = await openEmbedded({ path: brokerFolder, fsync: false }, silent);
   const decoder = new ChangeDecoder(opened.registry);
   const wrong: string[] = [];
   let [committed, delivered, snapshotRows] = [0, 0, 0];
@@ -59,8 +57,8 @@ export async function ledgerVerdict(
   return { committed, delivered, snapshotRows, wrong };
 }
 
-export interface BrokerPlace {
-  readonly brokerFolder: string;
+export interface LedgerTopics {
+  readonly opened: { readonly broker: Broker; readonly registry: SchemaRegistry };
   readonly pipeline: string;
   readonly partitions: number;
 }

@@ -1,5 +1,5 @@
 import { deepEqual, equal } from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,10 @@ import { Client } from 'pg';
 import { count } from '../../cli/figures.ts';
 import { comparisonLines } from '../../cli/verify/lines.ts';
 import { compareTables, type TableComparison } from '../../cli/verify/tables.ts';
+import { componentsOf } from '../../components.ts';
+import { parseConfig } from '../../config.ts';
+import { silent } from '../../log.ts';
+import type { Components } from '../../runtime/components.ts';
 import { ledgerSchema, ledgerTables } from './ledger-schema.ts';
 import { ledgerVerdict, type ChangesVerdict } from './ledger-verdict.ts';
 import type { TestDatabase, TestPostgres } from './postgres.ts';
@@ -22,6 +26,8 @@ export interface WorldOptions {
   readonly sourceMore?: string;
   /** More options of the sink, such as `threads: 1`. */
   readonly sinkMore?: string;
+  /** Nodes of a cluster that has the topics, if they are not in a file. */
+  readonly kafka?: readonly string[];
 }
 
 const PARTITIONS = 4;
@@ -47,7 +53,7 @@ export class LedgerWorld implements AsyncDisposable {
     writeFileSync(
       join(this.folder, 'millrace.yaml'),
       `pipeline: ledger
-broker: { kind: embedded, path: ${this.brokerFolder} }
+broker: ${brokerYaml(this.brokerFolder, options.kafka)}
 source:
   kind: postgres
   url: ${options.sourceUrl?.(database) ?? database.url}
@@ -136,8 +142,9 @@ http: { port: 0 }
       [],
     );
     await using client = await connected(this.database.url);
+    await using opened = await this.openBroker();
     const verdict = await ledgerVerdict(client, {
-      brokerFolder: this.brokerFolder,
+      opened,
       pipeline: 'ledger',
       partitions: PARTITIONS,
     });
@@ -146,6 +153,13 @@ http: { port: 0 }
     const found = { ...verdict, tables };
     process.stdout.write(`${verdictLines(found).join('\n')}\n`);
     return found;
+  }
+
+  /** The topics of a pipeline that does not run. */
+  async openBroker(): ReturnType<Components['openBroker']> {
+    const file = join(this.folder, 'millrace.yaml');
+    const config = parseConfig(readFileSync(file, 'utf8'), { file, environment: {} });
+    return componentsOf(config, { environment: {} }, silent).openBroker();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -172,6 +186,13 @@ function verdictLines({ committed, delivered, snapshotRows, tables }: Verdict): 
     `ledger: ${count(committed)} committed changes; .changes: ${count(delivered)}, each once and in order per key, after ${count(snapshotRows)} rows of the snapshot`,
     ...comparisonLines(tables),
   ];
+}
+
+/** Short times, so that what a killed process has left is soon nobody's. */
+function brokerYaml(path: string, kafka: readonly string[] | undefined): string {
+  if (kafka === undefined) return `{ kind: embedded, path: ${path} }`;
+  const times = 'sessionTimeout: 2s, transactionTimeout: 10s';
+  return `{ kind: kafka, path: ${path}, brokers: [${kafka.map((one) => `"${one}"`).join(', ')}], ${times} }`;
 }
 
 /** A connection of its own: the server may have been away since the last. */
