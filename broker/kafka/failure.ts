@@ -158,6 +158,11 @@ export function isTransient(error: unknown): boolean {
   return failureOf(error)?.transient === true;
 }
 
+/** Whether another worker has taken over. */
+export function isFenced(error: unknown): boolean {
+  return failureOf(error)?.fenced === true;
+}
+
 function failureOf(error: unknown): KafkaFailure | null {
   if (error instanceof KafkaFailure) return error;
   return error instanceof MillraceError && error.cause instanceof KafkaFailure ? error.cause : null;

@@ -84,6 +84,11 @@ export class HeldPartition implements TopicPartition {
     return next === this.#taken && !this.hasRecords ? Math.max(next, this.ahead) : next;
   }
 
+  /** Whether all there is was delivered and committed, and only marks of transactions came after it. */
+  get isPastMarks(): boolean {
+    return !this.hasRecords && this.#taken <= this.committed && this.ahead > this.committed;
+  }
+
   /** The next records; null if there are none, or none that fits. */
   take(bounds: TakeBounds): RecordBatch | null {
     const { wanted, records } = bounds;

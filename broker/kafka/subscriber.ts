@@ -2,6 +2,7 @@ import { MillraceError } from '../../errors.ts';
 import type { Consumed, Outgoing, RecordBatch, Subscription, TopicPartition } from '../broker.ts';
 import { Wake } from '../wake.ts';
 import { Cluster } from './cluster.ts';
+import { isFenced } from './failure.ts';
 import { Fetching } from './fetching.ts';
 import { GroupMember } from './group-member.ts';
 import type { Membership } from './group-messages.ts';
@@ -67,7 +68,10 @@ export class Subscriber {
         const paused = this.#subscription.paused?.() ?? [];
         const delivery = this.#next(turn, paused);
         fetching.kick();
-        if (delivery.length === 0) await awaited.woken(paused.length > 0 ? PAUSED_MS_MAX : null);
+        if (delivery.length === 0) {
+          await this.#passMarks();
+          await awaited.woken(paused.length > 0 ? PAUSED_MS_MAX : null);
+        }
         if (delivery.length > 0 || (paused.length > 0 && !signal.aborted)) yield delivery;
       }
     } finally {
@@ -189,6 +193,16 @@ export class Subscriber {
       const next = held.reached(one.next);
       const { topic, partition } = held;
       return next > held.committed ? [{ held, topic, partition, next }] : [];
+    });
+  }
+
+  /** Or a group that has done everything would seem to be behind by the marks at the end. */
+  async #passMarks(): Promise<void> {
+    const passed = [...this.#held.values()].filter((held) => held.isPastMarks);
+    const offsets = passed.map((held) => ({ held, ...partitionOf(held), next: held.ahead }));
+    await this.#commit(this.#membership, offsets).catch((error: unknown) => {
+      // It is for what is shown as waiting; who really has to commit will be told.
+      if (!isFenced(error)) throw error;
     });
   }
 

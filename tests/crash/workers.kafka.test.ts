@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CopyWorkers, longestPause } from '../support/copy-workers.ts';
+import { CopyWorkers } from '../support/copy-workers.ts';
 import { whyNoKafka } from '../support/kafka-distribution.ts';
 import { startKafka, type TestKafka } from '../support/kafka.ts';
 
@@ -30,7 +30,6 @@ describe.skipIf(reason !== null)(`workers of one group (${reason ?? 'one node'})
       const { fed, wrong } = await workers.verdict();
       expect(wrong).toEqual([]);
       expect(fed).toBeGreaterThan(1000);
-      console.info(`${fed} records; the longest pause ${longestPause(workers.copiedAt)} ms`);
     },
     180_000 + events * 20_000,
   );
@@ -58,7 +57,6 @@ describe.skipIf(reason !== null)(`workers of one group (${reason ?? 'three nodes
       const { fed, wrong } = await workers.verdict();
       expect(wrong).toEqual([]);
       expect(fed).toBeGreaterThan(1000);
-      console.info(`${fed} records; the longest pause ${longestPause(workers.copiedAt)} ms`);
     },
     240_000 + events * 40_000,
   );

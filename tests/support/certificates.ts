@@ -10,10 +10,11 @@ interface Pair {
 
 /** A root, and certificates of it for `localhost` and for a client, as PEM. Made with openssl. */
 export interface Certificates extends Disposable {
-  readonly folder: string;
   readonly ca: string;
   readonly server: Pair;
   readonly client: Pair;
+  /** The same in files; that of the server has its key and its certificate. */
+  readonly files: Readonly<Record<'ca' | 'server' | 'clientCert' | 'clientKey', string>>;
 }
 
 export function certificates(): Certificates {
@@ -31,11 +32,18 @@ export function certificates(): Certificates {
     openssl('x509', '-req', '-in', request, ...signing, ...names, '-out', cert);
     return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
   };
+  const [server, client] = [pair('localhost'), pair('client')];
+  writeFileSync(at('server.pem'), server.key + server.cert);
   return {
-    folder,
     ca: readFileSync(at('ca.crt'), 'utf8'),
-    server: pair('localhost'),
-    client: pair('client'),
+    server,
+    client,
+    files: {
+      ca: at('ca.crt'),
+      server: at('server.pem'),
+      clientCert: at('client.crt'),
+      clientKey: at('client.key'),
+    },
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
 }

@@ -25,7 +25,7 @@ export class CopyWorkers implements AsyncDisposable {
   readonly #feeding = new AbortController();
   #feeder: Promise<number> = Promise.resolve(0);
   /** When a worker has copied something, in milliseconds: for pauses. */
-  readonly copiedAt: number[] = [];
+  readonly #copiedAt: number[] = [];
 
   private constructor(kafka: TestKafka, broker: Broker) {
     this.#kafka = kafka;
@@ -80,6 +80,9 @@ export class CopyWorkers implements AsyncDisposable {
       await delay(500);
       wrong = await this.#compare(fed);
     }
+    console.info(
+      `${fed * PARTITIONS} records; the longest pause ${longestPause(this.#copiedAt)} ms`,
+    );
     return { fed: fed * PARTITIONS, wrong };
   }
 
@@ -102,7 +105,7 @@ export class CopyWorkers implements AsyncDisposable {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     createInterface({ input: worker.stdout }).on('line', (line) => {
-      if (line.startsWith('copied ')) this.copiedAt.push(Date.now());
+      if (line.startsWith('copied ')) this.#copiedAt.push(Date.now());
     });
     this.#workers[index] = worker;
   }
@@ -176,7 +179,7 @@ export class CopyWorkers implements AsyncDisposable {
 const MISSING = ' records are missing';
 
 /** The longest time between two copies, in milliseconds. */
-export function longestPause(times: readonly number[]): number {
+function longestPause(times: readonly number[]): number {
   return times.reduce(
     (longest, time, index) => Math.max(longest, time - (times[index - 1] ?? time)),
     0,

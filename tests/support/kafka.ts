@@ -20,6 +20,8 @@ export interface TestKafka extends AsyncDisposable {
 
 export interface TestKafkaNode {
   readonly address: string;
+  /** Of the listener between nodes: plain text, and everything is allowed. */
+  readonly innerAddress: string;
   kill(): Promise<void>;
   start(): Promise<void>;
 }
@@ -85,6 +87,7 @@ async function prepareNode(plan: NodePlan): Promise<TestKafkaNode> {
   let starts = 0;
   return {
     address: `${HOST}:${plan.ports[3 * index]}`,
+    innerAddress: `${HOST}:${plan.ports[3 * index + 1]}`,
     async start() {
       const log = join(folder, `log.${++starts}`);
       child = await supervised(
