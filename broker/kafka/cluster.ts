@@ -29,6 +29,7 @@ const WAITING: ReadonlySet<FailureName> = new Set([
 ]);
 /** How long something is tried again before it is an error. */
 const PATIENCE_MS = 60_000;
+const UNKNOWN_TOPIC = 3;
 const WAIT_FIRST_MS = 5;
 const WAIT_LAST_MS = 500;
 
@@ -174,8 +175,11 @@ export class Cluster implements AsyncDisposable {
     const known = this.#topics.get(topic);
     if (known !== undefined) return known;
     const [found] = (await this.refresh([topic])).topics;
-    requireSuccess(found?.error ?? 3, `topic ${topic}`);
-    return found as TopicMetadata;
+    if (found === undefined || found.error === UNKNOWN_TOPIC) {
+      throw new MillraceError('TOPIC_UNKNOWN', `There is no topic ${topic}.`, { place: topic });
+    }
+    requireSuccess(found.error, `topic ${topic}`);
+    return found;
   }
 
   #learn(failure: KafkaFailure): void {

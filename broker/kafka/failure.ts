@@ -77,6 +77,8 @@ export type FailureName = (typeof names)[keyof typeof names] | 'UNREACHABLE' | '
 
 const transient: ReadonlySet<FailureName> = new Set([
   'UNREACHABLE',
+  // Said by a node that has not learnt of it yet; whether there is none, metadata says.
+  'UNKNOWN_TOPIC_OR_PARTITION',
   'LEADER_NOT_AVAILABLE',
   'NOT_LEADER_OR_FOLLOWER',
   'REQUEST_TIMED_OUT',
@@ -178,7 +180,6 @@ export function brokerError(error: unknown, place?: string): unknown {
 }
 
 const codeByFailure: Partial<Readonly<Record<FailureName, ErrorCode>>> = {
-  UNKNOWN_TOPIC_OR_PARTITION: 'TOPIC_UNKNOWN',
   INVALID_TOPIC_EXCEPTION: 'TOPIC_UNKNOWN',
   MESSAGE_TOO_LARGE: 'RECORD_TOO_LARGE',
   RECORD_LIST_TOO_LARGE: 'RECORD_TOO_LARGE',

@@ -13,7 +13,7 @@ import {
   values,
 } from '../../tests/conformance/broker-under-test.ts';
 import { numbered, numbers } from '../../tests/conformance/broker-topics.ts';
-import { deleteRecords } from '../../tests/support/delete-records.ts';
+import { deleteRecords } from '../../tests/support/kafka-deletes.ts';
 import { whyNoKafka } from '../../tests/support/kafka-distribution.ts';
 import { OpenTransaction } from '../../tests/support/kafka-transaction.ts';
 import { startKafka, type TestKafka } from '../../tests/support/kafka.ts';
@@ -142,10 +142,8 @@ describe.skipIf(reason !== null)(`taking over (${reason ?? 'on a real cluster'})
     await broker.seek(group, { topic, partition: 0 }, offset(all[2]?.offset ?? 0));
     await using cluster = new Cluster({ brokers: kafka.brokers });
     const before = all[5]?.offset ?? 0;
-    await cluster.toLeaders([{ topic, partition: 0 }], ([at]) => {
-      const { read, ...message } = deleteRecords(at as { topic: TopicName; partition: 0 }, before);
-      return { ...message, read: (answer) => [read(answer)] };
-    });
+    const at = { topic, partition: 0 };
+    await (await cluster.node(await cluster.leader(at))).send(deleteRecords(at, before));
     const worker = member(broker, { group, topics: [topic] });
     await expect(worker.next()).rejects.toMatchObject({
       code: 'OFFSET_OUT_OF_RANGE',

@@ -7,6 +7,7 @@ import {
   alterConfigs,
   createTopics,
   describeConfigs,
+  metadata,
   type TopicErrors,
 } from './cluster-messages.ts';
 import { brokerError, requireSuccess } from './failure.ts';
@@ -143,19 +144,22 @@ function requireDone(answers: TopicErrors): void {
   }
 }
 
-/** The nodes learn of a new topic one after another. */
+/** The nodes learn of a new topic one after another; any of them may be asked for it next. */
 async function untilVisible(cluster: Cluster, topics: readonly TopicSettings[]): Promise<void> {
   const deadline = Date.now() + VISIBLE_TIMEOUT_MS;
-  const names = topics.map(({ topic }) => topic);
+  const message = metadata(topics.map(({ topic }) => topic));
   for (;;) {
-    const found = await cluster.attempt(() => cluster.refresh(names));
-    const there = found.topics.filter(
-      ({ error, leaders }) => error === 0 && leaders.every((leader) => leader >= 0),
-    );
-    if (there.length === names.length) break;
+    const nodes = await cluster.attempt(() => cluster.nodes());
+    const answers = await Promise.allSettled(nodes.map((node) => node.send(message)));
+    // A node that is away learns of it before it serves again.
+    const seen = answers.filter((answer) => answer.status === 'fulfilled');
+    const missing = seen
+      .flatMap(({ value }) => value.topics)
+      .find(({ error, leaders }) => error !== 0 || leaders.some((leader) => leader < 0));
+    if (seen.length > 0 && missing === undefined) break;
     if (Date.now() > deadline) {
       throw new MillraceError('BROKER_UNREACHABLE', 'A topic that was created has no leader.', {
-        place: names.find((name) => !there.some(({ topic }) => topic === name)) ?? '',
+        place: missing?.topic ?? '',
       });
     }
     await delay(20);

@@ -23,3 +23,17 @@ export const deleteRecords = (
     });
   },
 });
+
+export const deleteTopic = (topic: string): Message<void> => ({
+  api: 20,
+  name: 'DeleteTopics',
+  version: 1,
+  write: (out) => out.int32(1).string(topic).int32(10_000),
+  read(answer) {
+    answer.int32();
+    answer.array(() => {
+      const name = answer.string() ?? topic;
+      requireSuccess(answer.int16(), name);
+    });
+  },
+});
