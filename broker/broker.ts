@@ -104,7 +104,8 @@ export interface Subscription {
  * Order: records of a partition are delivered in the order of their publishes, and within one in
  * the order given. Durability: when `publish` resolves, all of it survives a crash of the machine
  * (with the embedded broker unless `fsync: false` was configured); when it rejects, none of it is or
- * will become visible. Readers only ever see whole publishes.
+ * will become visible; only where a cluster does not answer (`BROKER_UNREACHABLE`) may it be either, and
+ * whoever reads anew where it stands knows. Readers only ever see whole publishes.
  */
 export interface Broker extends AsyncDisposable {
   /** Idempotent. Throws `TOPIC_MISMATCH` if one exists with another number of partitions. */

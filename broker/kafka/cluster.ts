@@ -196,7 +196,8 @@ export class Cluster implements AsyncDisposable {
 
   /** Asks any node that answers: those we know, then the configured ones. */
   async #ask<Answer>(message: Message<Answer>): Promise<Answer> {
-    let failure: unknown;
+    let failure: unknown = new KafkaFailure('UNREACHABLE', 'The connections were closed.');
+    if (this.#closed) throw failure;
     for (const connection of this.#candidates()) {
       try {
         return await connection.send(message);

@@ -194,7 +194,7 @@ export class GroupMember implements AsyncDisposable {
   }
 
   async #beat(): Promise<void> {
-    if (this.#beating || this.#joining || this.mustJoin) return;
+    if (this.#beating || this.#joining || this.#member === '') return;
     this.#beating = true;
     const generation = this.#generation;
     try {

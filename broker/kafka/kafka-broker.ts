@@ -35,6 +35,7 @@ export class KafkaBroker implements Broker {
   readonly #groups = new Groups<Subscriber>();
   readonly #log: Log;
   readonly #closing = new AbortController();
+  readonly #subscribers = new Set<Subscriber>();
   readonly #underWay = new Set<Promise<unknown>>();
   #nameless: TransactionalProducer | null = null;
 
@@ -91,7 +92,13 @@ export class KafkaBroker implements Broker {
   ): AsyncGenerator<readonly RecordBatch[]> {
     this.#requireOpen();
     const parts = { groups: this.#groups, other: this.#cluster, closed: this.#closing.signal };
-    yield* new Subscriber(subscription, parts).deliveries(signal);
+    const subscriber = new Subscriber(subscription, parts);
+    this.#subscribers.add(subscriber);
+    try {
+      yield* subscriber.deliveries(signal);
+    } finally {
+      this.#subscribers.delete(subscriber);
+    }
   }
 
   async commit(consumed: readonly Consumed[]): Promise<void> {
@@ -149,6 +156,7 @@ export class KafkaBroker implements Broker {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     await Promise.allSettled(this.#underWay);
+    await Promise.all([...this.#subscribers].map((subscriber) => subscriber.end()));
     await Promise.all([
       this.#publishing[Symbol.asyncDispose](),
       this.#cluster[Symbol.asyncDispose](),

@@ -20,6 +20,7 @@ export class NodeConnection {
   readonly address: string;
   readonly #raw: Promise<RawConnection>;
   #checked = false;
+  #closed = false;
 
   constructor(options: KafkaOptions, to: { readonly host: string; readonly port: number }) {
     this.address = `${to.host}:${to.port}`;
@@ -34,6 +35,7 @@ export class NodeConnection {
     const { api, name, version, flexible = false, bytesExpected } = message;
     const timeoutMs = message.timeoutMs ?? REQUEST_TIMEOUT_MS;
     try {
+      if (this.#closed) throw new KafkaFailure('UNREACHABLE', `${this.address}: closed`);
       const raw = await this.#raw;
       if (!this.#checked) this.#check(await raw.connect());
       const out = new WireWriter(bytesExpected);
@@ -50,6 +52,7 @@ export class NodeConnection {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await (await this.#raw).close();
   }
 

@@ -37,7 +37,8 @@ export class Subscriber {
   readonly #held = new Map<string, HeldPartition>();
   readonly #producers = new Map<string, TransactionalProducer>();
   #membership: Membership;
-  #ended = false;
+  #ending: Promise<void> | null = null;
+  #leave: () => Promise<void> = async () => undefined;
 
   constructor(subscription: Subscription, parts: SubscriberParts) {
     this.#subscription = subscription;
@@ -52,10 +53,14 @@ export class Subscriber {
     using awaited = new Wake(ending);
     const wake = (): void => awaited.wake();
     const { group, topics } = this.#subscription;
-    for (const topic of topics) await this.#cluster.partitions(topic);
     const member = new GroupMember(this.#cluster, { group, topics, wake });
     const fetching = new Fetching(this.#cluster, { held: () => this.#held.values(), wake });
+    this.#leave = async () => {
+      fetching.stop();
+      await member.leave(other);
+    };
     try {
+      for (const topic of topics) await this.#cluster.partitions(topic);
       for (let turn = 0; !signal.aborted; turn++) {
         requireOpen(closed);
         member.requireHealthy();
@@ -75,31 +80,39 @@ export class Subscriber {
         if (delivery.length > 0 || (paused.length > 0 && !signal.aborted)) yield delivery;
       }
     } finally {
-      this.#ended = true;
-      fetching.stop();
-      for (const held of this.#held.values()) this.#parts.groups.release(held);
-      this.#held.clear();
-      await member.leave(other);
-      await this.#cluster[Symbol.asyncDispose]();
+      await this.end();
     }
+  }
+
+  /** Leaves the group: what was delivered is stale. */
+  end(): Promise<void> {
+    return (this.#ending ??= this.#end());
+  }
+
+  async #end(): Promise<void> {
+    for (const held of this.#held.values()) this.#parts.groups.release(held);
+    this.#held.clear();
+    await this.#leave();
+    await this.#cluster[Symbol.asyncDispose]();
   }
 
   /** I5: records and offsets are one transaction. `consumed` is of this subscriber, and valid. */
   async publish(outgoing: readonly Outgoing[], consumed: readonly Consumed[]): Promise<void> {
     const membership = this.#membership;
-    const offsets = this.#forward(consumed);
+    // Also where nothing has moved on: it is what the transaction is fenced by.
+    const offsets = this.#reached(consumed);
     if (outgoing.every(({ records }) => records.count === 0)) {
       await this.#commit(membership, offsets);
       return;
     }
     const [first] = [...this.#held.values()].map((held) => this.#idOf(held)).sort();
     const producer = this.#producer(first as string);
-    await producer.publish(outgoing, offsets.length === 0 ? null : { membership, offsets });
+    await producer.publish(outgoing, { membership, offsets });
     this.#committed(offsets);
   }
 
   async commit(consumed: readonly Consumed[]): Promise<void> {
-    await this.#commit(this.#membership, this.#forward(consumed));
+    await this.#commit(this.#membership, this.#reached(consumed));
   }
 
   /** Moves the group, also backwards (I2); what was delivered of the partition is stale. */
@@ -142,7 +155,7 @@ export class Subscriber {
     const committed = tableOf(await this.#cluster.toCoordinator('group', group, message));
     const starts = await startsOf(this.#cluster, gained);
     const chosen = tableOf((await assigned?.(gained)) ?? []);
-    if (this.#ended) return;
+    if (this.#ending !== null) return;
     const ahead: Consumed[] = [];
     for (const partition of gained) {
       const name = nameOf(partition);
@@ -186,13 +199,12 @@ export class Subscriber {
     return batches;
   }
 
-  /** I2: what is committed already is left out, whatever order commits come in. */
-  #forward(consumed: readonly Consumed[]): Reached[] {
-    return consumed.flatMap((one) => {
+  /** I2: never behind what is committed already, whatever order commits come in. */
+  #reached(consumed: readonly Consumed[]): Reached[] {
+    return consumed.map((one) => {
       const { held } = this.#parts.groups.holding(one);
-      const next = held.reached(one.next);
-      const { topic, partition } = held;
-      return next > held.committed ? [{ held, topic, partition, next }] : [];
+      const next = Math.max(held.reached(one.next), held.committed);
+      return { held, ...partitionOf(held), next };
     });
   }
 
@@ -207,10 +219,11 @@ export class Subscriber {
   }
 
   async #commit(membership: Membership, offsets: readonly Reached[]): Promise<void> {
-    if (offsets.length === 0) return;
-    const message = offsetCommit(membership, offsets);
+    const ahead = offsets.filter(({ held, next }) => next > held.committed);
+    if (ahead.length === 0) return;
+    const message = offsetCommit(membership, ahead);
     await this.#cluster.toCoordinator('group', membership.group, message);
-    this.#committed(offsets);
+    this.#committed(ahead);
   }
 
   #committed(offsets: readonly Reached[]): void {

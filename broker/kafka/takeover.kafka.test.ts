@@ -123,8 +123,8 @@ describe.skipIf(reason !== null)(`taking over (${reason ?? 'on a real cluster'})
     const other = await open();
     const two = member(other, subscription);
     two.poll();
-    // Until it has been told that the group shares out anew.
-    await delay(1500);
+    // It has been told long ago that the group shares out anew, and it stays a member.
+    await delay(3500);
     await broker.publish([], { consumed: consumedOf(inHand) });
     await publish('second');
     const [ofOne, ofTwo] = await Promise.all([one.take(2), two.take(2)]);

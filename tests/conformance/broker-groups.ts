@@ -84,7 +84,8 @@ export function brokerGroups(test: BrokerTest): void {
     });
     reader.next().catch(() => undefined);
     const of = async () => (await broker.describe()).groups.find((each) => each.group === group);
-    await expect.poll(async () => (await of())?.committed[0]?.next).toBe(end);
+    // Past the end of the records there may be marks of transactions.
+    await expect.poll(async () => (await of())?.committed[0]?.next).toBeGreaterThanOrEqual(end);
     await reader.leave();
   });
 
