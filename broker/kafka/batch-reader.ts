@@ -123,6 +123,8 @@ class RecordReader {
   readonly #baseTime: number;
   readonly #head: RecordHead = { timestamp: 0, op: 0, versionHigh: 0, versionLow: 0 };
   #at = 0;
+  /** Headers of the record that are not ours. */
+  #others = 0;
 
   constructor(bytes: Buffer, baseTime: number) {
     this.#bytes = bytes;
@@ -146,7 +148,7 @@ class RecordReader {
     const valueAt = this.#at;
     this.#at += Math.max(valueSize, 0);
     const headersAt = this.#at;
-    this.#head.versionKnown = this.#readOwnHeaders();
+    this.#readOwnHeaders();
     this.#head.timestamp = this.#baseTime + time;
     writer.count = delta;
     writer.start(this.#head, key);
@@ -155,61 +157,68 @@ class RecordReader {
       writer.out.raw(this.#bytes, valueAt, valueAt + valueSize);
       writer.endValue();
     }
-    this.#at = headersAt;
-    this.#copyHeaders(writer);
+    if (this.#others > 0) {
+      this.#at = headersAt;
+      this.#copyHeaders(writer);
+    }
     writer.finish();
     this.#at = end;
     return true;
   }
 
-  /** Puts op and version into the head; whether there is a version. */
-  #readOwnHeaders(): boolean {
+  /** Puts op and version into the head, and counts the headers that are neither. */
+  #readOwnHeaders(): void {
     const head = this.#head;
     head.op = head.versionHigh = head.versionLow = 0;
-    let known = false;
-    for (let left = this.#long(); left > 0; left--) {
+    head.versionKnown = false;
+    const count = this.#long();
+    this.#others = count;
+    for (let left = count; left > 0; left--) {
       const nameAt = this.#at;
-      const valueAt = this.#passHeader();
-      const size = this.#at - valueAt;
-      if (this.#isName(nameAt, OP_HEADER) && valueAt >= 0 && size === 1) {
+      this.#passSlice();
+      const size = this.#long();
+      const valueAt = this.#at;
+      this.#at += Math.max(size, 0);
+      if (size === 1 && this.#isName(nameAt, OP_HEADER)) {
         head.op = this.#bytes[valueAt] as number;
-      } else if (this.#isName(nameAt, VERSION_HEADER) && valueAt >= 0 && size === 8) {
+        this.#others--;
+      } else if (size === 8 && this.#isName(nameAt, VERSION_HEADER)) {
         head.versionHigh = this.#bytes.readInt32BE(valueAt);
         head.versionLow = this.#bytes.readInt32BE(valueAt + 4);
-        known = true;
+        head.versionKnown = true;
+        this.#others--;
       }
     }
-    return known;
   }
 
   #copyHeaders(writer: RecordWriter): void {
     for (let left = this.#long(); left > 0; left--) {
       const nameAt = this.#at;
-      const own = this.#isName(nameAt, OP_HEADER) || this.#isName(nameAt, VERSION_HEADER);
       const name = this.#slice();
       const value = this.#slice();
+      const size = value?.length;
+      const own =
+        (size === 1 && this.#isName(nameAt, OP_HEADER)) ||
+        (size === 8 && this.#isName(nameAt, VERSION_HEADER));
       if (!own && name !== null) writer.header(name, value);
     }
   }
 
+  /** Whether a name that starts at `at`, its size before it, is that one. */
   #isName(at: number, name: Buffer): boolean {
     const bytes = this.#bytes;
-    if (bytes[at] !== 2 * name.length) return false;
-    return bytes.compare(name, 0, name.length, at + 1, at + 1 + name.length) === 0;
+    const size = name.length;
+    // Zigzag, in one byte.
+    if (bytes[at] !== 2 * size) return false;
+    for (let index = 0; index < size; index++) {
+      if (bytes[at + 1 + index] !== name[index]) return false;
+    }
+    return true;
   }
 
-  /** Passes over a header's name and value; where the value begins, -1 for null. */
-  #passHeader(): number {
-    this.#passSlice();
-    return this.#passSlice();
-  }
-
-  #passSlice(): number {
+  #passSlice(): void {
     const size = this.#long();
-    if (size < 0) return -1;
-    const start = this.#at;
-    this.#at += size;
-    return start;
+    this.#at += Math.max(size, 0);
   }
 
   #slice(): Buffer | null {
