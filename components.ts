@@ -41,9 +41,9 @@ const brokers: {
   kafka: async ({ path, compatibility, ...connection }, { config, log }) => {
     const { openKafka } = await import('./broker/kafka/kafka.ts');
     const { kafkaOptions } = await import('./broker/kafka/configured.ts');
-    const { openRegistryFile } = await import('./schemas/registry-file.ts');
+    const { registryFile } = await import('./schemas/registry-file.ts');
     await using stack = new AsyncDisposableStack();
-    const registry = stack.use(openRegistryFile(path, ruleOf(compatibility)));
+    const registry = stack.use(registryFile(path, ruleOf(compatibility)));
     const options = await kafkaOptions(connection, `${config.pipeline}.`);
     const broker = stack.use(await openKafka(options, log));
     const opened = stack.move();

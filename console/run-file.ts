@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Where a running pipeline is reached, and the word that opens `/query`. */
@@ -12,6 +12,7 @@ const path = (folder: string): string => join(folder, 'run.json');
 
 /** Written into the broker's folder while the pipeline runs; only its owner may read it. */
 export async function writeRunFile(folder: string, content: RunFile): Promise<void> {
+  await mkdir(folder, { recursive: true });
   await writeFile(path(folder), JSON.stringify(content), { mode: 0o600 });
 }
 

@@ -12,7 +12,7 @@ const credentials = {
 function endpoint(...answers: readonly { status: number; body: unknown }[]) {
   const asked: { readonly url: string; readonly init: RequestInit }[] = [];
   const ask: typeof fetch = async (url, init = {}) => {
-    asked.push({ url: String(url), init });
+    asked.push({ url: new Request(url).url, init });
     const { status, body } = answers[asked.length - 1] ?? { status: 500, body: null };
     return Response.json(body, { status });
   };
@@ -34,7 +34,9 @@ test('a token is asked for as RFC 6749 says, and again when it is about to end',
   expect(asked).toHaveLength(2);
   const { url, init } = asked[0] ?? { url: '', init: {} };
   expect(url).toBe(credentials.tokenEndpoint);
-  expect(String(init.body)).toBe('grant_type=client_credentials&scope=kafka');
+  expect(init.body).toEqual(
+    new URLSearchParams({ grant_type: 'client_credentials', scope: 'kafka' }),
+  );
   expect(new Headers(init.headers).get('authorization')).toBe(
     `Basic ${Buffer.from('millrace:p%26ss').toString('base64')}`,
   );
