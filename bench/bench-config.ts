@@ -3,15 +3,24 @@ import { join } from 'node:path';
 import { parseConfig, type Config } from '../config.ts';
 import { benchTable } from './workload.ts';
 
-/** What a user would write, and nothing tuned: the defaults are what is measured. */
+/**
+ * What a user would write, and nothing tuned: the defaults are what is measured. `BENCH_BROKERS` names a
+ * cluster without topics of ours, for one end-to-end hop over Kafka.
+ */
 export function benchYaml({ folder, url, slot = 'bench', tables = benchTable }: Place): string {
   return `pipeline: bench
-broker: { kind: embedded, path: ${join(folder, 'broker')} }
+broker: ${brokerYaml(join(folder, 'broker'))}
 source: { kind: postgres, url: '${url}', tables: ['${tables}'], slot: ${slot} }
 sinks:
   - { kind: duckdb, path: ${join(folder, 'sink.duckdb')} }
 http: { port: 0 }
 `;
+}
+
+function brokerYaml(path: string): string {
+  const brokers = process.env['BENCH_BROKERS'];
+  const kind = brokers === undefined ? 'embedded' : `kafka, brokers: ["${brokers}"]`;
+  return `{ kind: ${kind}, path: ${path} }`;
 }
 
 export interface Place {

@@ -22,8 +22,8 @@ const MIB = 1024 * 1024;
 describe.skipIf(reason !== null)(`reading ahead (${reason ?? 'on a real cluster'})`, () => {
   let kafka: TestKafka;
   beforeAll(async () => {
-    kafka = await startKafka();
-  });
+    kafka = await startKafka({ nodes: 2 });
+  }, 180_000);
   afterAll(() => kafka[Symbol.asyncDispose]());
 
   test('a partition that nobody takes from is bounded, and holds up no other of its node', async () => {
@@ -56,5 +56,33 @@ describe.skipIf(reason !== null)(`reading ahead (${reason ?? 'on a real cluster'
     // Less than a third of what is there was read, however long nobody takes it.
     expect(stuck.ahead).toBeLessThan(34);
     fetching.stop();
+  });
+
+  test('a process that says its rack reads from the replica there, whoever leads', async () => {
+    const { brokers } = kafka;
+    const topic = freshTopic();
+    await using broker = await openKafka({ brokers }, silent);
+    await broker.createTopics([settings(topic, { partitions: 2 })]);
+    await using cluster = new Cluster({ brokers, rack: 'rack-2' });
+    const partitions = [0, 1].map((partition) => ({ topic, partition }));
+    const leaders = await Promise.all(partitions.map((partition) => cluster.leader(partition)));
+    expect(new Set(leaders)).toEqual(new Set([1, 2]));
+    await broker.publish(
+      partitions.map(({ partition }) => to(topic, partition, [record('k', '1')])),
+    );
+    const held = partitions.map((partition) => {
+      const from = { group: 'g', generation: 1, next: 0, committed: 0 };
+      return new HeldPartition(partition, from);
+    });
+    const ending = new AbortController();
+    using awaited = new Wake(ending.signal);
+    const fetching = new Fetching(cluster, { held: () => held, wake: () => awaited.wake() });
+    fetching.kick();
+    while (!held.every(({ hasRecords }) => hasRecords)) {
+      await awaited.woken();
+      fetching.requireHealthy();
+    }
+    fetching.stop();
+    expect(held.map(({ node }) => node)).toEqual([2, 2]);
   });
 });

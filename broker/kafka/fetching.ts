@@ -131,14 +131,17 @@ export class Fetching {
 
   /** The nodes are looked up again; after a minute without any answer it is an error. */
   async #trouble(error: unknown, wanted: readonly HeldPartition[]): Promise<void> {
-    if (isFailure(error, 'OFFSET_OUT_OF_RANGE')) {
-      this.#fail(await outOfRange(this.#cluster, wanted).catch(() => error));
+    const isOutside = isFailure(error, 'OFFSET_OUT_OF_RANGE');
+    const gone = isOutside ? await outOfRange(this.#cluster, wanted).catch(brokerError) : null;
+    if (gone !== null) {
+      this.#fail(gone);
       return;
     }
     const now = Date.now();
     this.#failingSince ??= now;
     if (this.#stopped) return;
-    if (!isTransient(error) || now - this.#failingSince > PATIENCE_MS) {
+    // A replica that lags has not got there yet: its leader has.
+    if (!(isTransient(error) || isOutside) || now - this.#failingSince > PATIENCE_MS) {
       this.#fail(error);
       return;
     }
@@ -155,11 +158,11 @@ export class Fetching {
   }
 }
 
-/** I4: records that retention took before they were read are said, never skipped. */
+/** I4: records that retention took before they were read are said, never skipped. Null if all are there. */
 async function outOfRange(
   cluster: Cluster,
   wanted: readonly HeldPartition[],
-): Promise<MillraceError> {
+): Promise<MillraceError | null> {
   for (const { group, topic, partition, ahead } of wanted) {
     const { start, end } = await rangeOf(cluster, { topic, partition });
     if (ahead >= start && ahead <= end) continue;
@@ -168,5 +171,5 @@ async function outOfRange(
       expected: `an offset from ${offset(start)} to ${end}`,
     });
   }
-  throw new TypeError('every offset is there');
+  return null;
 }

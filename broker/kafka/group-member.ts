@@ -83,7 +83,8 @@ export class GroupMember implements AsyncDisposable {
     const before = this.#generation;
     for (;;) {
       this.mustJoin = false;
-      const kept = this.#generation === -1 ? [] : owned;
+      // What it held before a generation that it has missed may be in other hands by now.
+      const kept = this.#generation === -1 || this.#generation !== before ? [] : owned;
       const subscribed = { topics: this.#topics, generation: this.#generation, owned: kept };
       const joined = await this.#ask(writeSubscription(subscribed));
       if (joined === null) continue;

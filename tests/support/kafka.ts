@@ -127,6 +127,8 @@ function settingsOf(plan: NodePlan, data: string): Record<string, string | numbe
   return {
     'process.roles': 'broker,controller',
     'node.id': index + 1,
+    'broker.rack': `rack-${index + 1}`,
+    'replica.selector.class': 'org.apache.kafka.common.replica.RackAwareReplicaSelector',
     'controller.quorum.voters': voters.join(','),
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'BETWEEN',
