@@ -46,7 +46,7 @@ describe.skipIf(reason !== null)(`reading ahead (${reason ?? 'on a real cluster'
     fetching.kick();
     for (let round = 0; round < 30; round++) {
       await broker.publish([to(topic, 1, [record('k', `${round}`)])]);
-      while (!flowing.hasRecords) await awaited.woken();
+      while (!flowing.hasRecords) await awaited.woken(null);
       fetching.requireHealthy();
       const bounds = { wanted: MIB, most: MIB, records: Infinity, first: true };
       const batch = flowing.take(bounds);
@@ -79,7 +79,7 @@ describe.skipIf(reason !== null)(`reading ahead (${reason ?? 'on a real cluster'
     const fetching = new Fetching(cluster, { held: () => held, wake: () => awaited.wake() });
     fetching.kick();
     while (!held.every(({ hasRecords }) => hasRecords)) {
-      await awaited.woken();
+      await awaited.woken(null);
       fetching.requireHealthy();
     }
     fetching.stop();
