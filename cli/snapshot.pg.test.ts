@@ -91,7 +91,7 @@ test('a table without a key that is added later has its rows once, and again beh
   const second = shell.run();
   await second.url;
   const reads = `SELECT count(*)::INT FROM public.notes WHERE _op = 'r'`;
-  // Each of the two partitions has its truncate.
+  // A truncate is in each of the two partitions, and one row of the table.
   const ops = 'SELECT _op, count(*)::INT FROM public.notes GROUP BY _op ORDER BY _op';
   await expect.poll(() => shell.rowsSoon(reads), poll).toEqual([[300]]);
   await shell.database.query(`UPDATE notes SET line = 'new' WHERE n = 7`);
@@ -99,7 +99,7 @@ test('a table without a key that is added later has its rows once, and again beh
     .poll(() => shell.rowsSoon(ops), poll)
     .toEqual([
       ['r', 300],
-      ['t', 2],
+      ['t', 1],
       ['u', 1],
     ]);
   expect((await shell.millrace('snapshot', 'public.notes')).err).toBe('');
@@ -107,7 +107,7 @@ test('a table without a key that is added later has its rows once, and again beh
     .poll(() => shell.rowsSoon(ops), poll)
     .toEqual([
       ['r', 600],
-      ['t', 4],
+      ['t', 2],
       ['u', 1],
     ]);
   const refused = await shell.millrace('snapshot', 'public.notes', '--where', 'n < 9');
