@@ -71,10 +71,8 @@ export interface Dialect {
   clearColumn(table: Table, name: string): string;
   createStage(table: Table, partial: boolean): string;
 
-  /** Selects the newest version in the table and what it remembers; NULL if there is none. */
-  newestVersion(table: Table): string;
-  /** Selects the highest key of the table and of what it remembers, of a table with one key column. */
-  highestKey(table: Table): string;
+  /** Selects the highest values of columns in the table and what it remembers; NULL if there is none. */
+  highest(table: Table, columns: readonly string[]): string;
   /** Drops staged rows that the table has in the same or a newer version. */
   dropStale(table: Table): string;
   /** Drops staged rows whose key was deleted in the same or a newer version. */

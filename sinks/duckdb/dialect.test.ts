@@ -53,9 +53,10 @@ test('a batch of keys that are all new is inserted only, and its deletes are rem
     prepare: [],
     apply: [dialect.insertStaged(orders), dialect.bury(orders, 5)],
   });
-  expect(dialect.highestKey(orders)).toBe(
-    'SELECT max(v) FROM (SELECT max("id") AS v FROM "shop"."public"."orders" UNION ALL' +
-      ' SELECT max("id") AS v FROM "shop"."_millrace"."tombstones:public.orders")',
+  expect(dialect.highest(orders, ['_version', 'id'])).toBe(
+    'SELECT max(c0), max(c1) FROM (' +
+      'SELECT max("_version") AS c0, max("id") AS c1 FROM "shop"."public"."orders" UNION ALL ' +
+      'SELECT max("_version") AS c0, max("id") AS c1 FROM "shop"."_millrace"."tombstones:public.orders")',
   );
 });
 

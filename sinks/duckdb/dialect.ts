@@ -127,17 +127,16 @@ function definitions(
   };
 }
 
-type Guards = 'newestVersion' | 'highestKey' | 'dropStale' | 'dropBuried' | 'fillUnchanged';
+type Guards = 'highest' | 'dropStale' | 'dropBuried' | 'fillUnchanged';
 
 function guards({ target, stage, graves }: Names): Pick<Dialect, Guards> {
-  const greatest = (table: Table, column: string): string => {
-    const tables = remembersDeletes(table) ? [target(table), graves(table)] : [target(table)];
-    const each = tables.map((from) => `SELECT max(${id(column)}) AS v FROM ${from}`);
-    return `SELECT max(v) FROM (${each.join(' UNION ALL ')})`;
-  };
   return {
-    newestVersion: (table) => greatest(table, '_version'),
-    highestKey: (table) => greatest(table, table.key[0] ?? ''),
+    highest(table, columns) {
+      const tables = remembersDeletes(table) ? [target(table), graves(table)] : [target(table)];
+      const maxima = columns.map((name, at) => `max(${id(name)}) AS c${at}`).join(', ');
+      const each = tables.map((from) => `SELECT ${maxima} FROM ${from}`).join(' UNION ALL ');
+      return `SELECT ${columns.map((_, at) => `max(c${at})`).join(', ')} FROM (${each})`;
+    },
     dropStale: (table) =>
       `DELETE FROM ${stage(table)} AS s USING ${target(table)} AS t` +
       ` WHERE ${sameKey(table, 't')} AND t."_version" >= s."_version"`,

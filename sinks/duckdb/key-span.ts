@@ -4,6 +4,16 @@ import { wordsNumber } from './words.ts';
 
 type KeyType = 'SMALLINT' | 'INTEGER' | 'BIGINT';
 
+/** The key of a table where that is one integer: its name and type, and where it is among the columns. */
+export function integerKey(table: Table): { name: string; place: number; type: KeyType } | null {
+  const [name, more] = table.key;
+  if (name === undefined || more !== undefined) return null;
+  const place = table.columns.findIndex((column) => column.name === name);
+  const type = table.columns[place]?.type;
+  if (type !== 'SMALLINT' && type !== 'INTEGER' && type !== 'BIGINT') return null;
+  return { name, place, type };
+}
+
 /**
  * The lowest and the highest key of a batch, for tables whose key is one integer: a batch whose keys are all
  * above every key that the table has ever had, as those of a snapshot and of new rows mostly are, has nothing to
@@ -25,13 +35,9 @@ export class KeySpan {
 
   /** Null for a table with another kind of key. */
   static of(table: Table, vectors: readonly ColumnVector[]): KeySpan | null {
-    const [key, more] = table.key;
-    const place = table.columns.findIndex(({ name }) => name === key);
-    const type = table.columns[place]?.type;
-    const vector = vectors[place];
-    if (more !== undefined || !(vector instanceof FixedVector)) return null;
-    if (type !== 'SMALLINT' && type !== 'INTEGER' && type !== 'BIGINT') return null;
-    return new KeySpan(vector, type);
+    const key = integerKey(table);
+    const vector = key === null ? null : vectors[key.place];
+    return key !== null && vector instanceof FixedVector ? new KeySpan(vector, key.type) : null;
   }
 
   reset(): void {

@@ -43,21 +43,25 @@ export class TableNotes {
     );
   }
 
-  async of(target: Target): Promise<TableNote | null> {
-    const [note] = await this.#session.rows(
-      `SELECT topic, mode, deletes, "key", truncated, dropped, shaped FROM ${this.#notes} WHERE ${isNoteOf(target)}`,
+  /** By {@link noteName}. */
+  async all(): Promise<Map<string, TableNote>> {
+    const rows = await this.#session.rows(
+      `SELECT target, topic, mode, deletes, "key", truncated, dropped, shaped FROM ${this.#notes}`,
     );
-    if (note === undefined) return null;
-    const [topic, mode, deletes, key, truncated, dropped, shaped] = note;
-    return {
-      topic: topic as TopicName,
-      mode: mode as Mode | null,
-      deletes: deletes as Deletes,
-      key: (key ?? []) as string[],
-      truncated: version(truncated),
-      dropped: (dropped ?? []) as string[],
-      shaped: version(shaped),
-    };
+    return new Map(
+      rows.map(([target, topic, mode, deletes, key, truncated, dropped, shaped]) => [
+        String(target),
+        {
+          topic: topic as TopicName,
+          mode: mode as Mode | null,
+          deletes: deletes as Deletes,
+          key: (key ?? []) as string[],
+          truncated: version(truncated),
+          dropped: (dropped ?? []) as string[],
+          shaped: version(shaped),
+        },
+      ]),
+    );
   }
 
   async write(target: Target, table: Table): Promise<void> {
@@ -119,6 +123,7 @@ function isNoteOf(target: Pick<Target, 'schema' | 'table'>): string {
   return `target = ${literal(noteName(target))}`;
 }
 
-function noteName(target: Pick<Target, 'schema' | 'table'>): string {
+/** What a table's note is found by. */
+export function noteName(target: Pick<Target, 'schema' | 'table'>): string {
   return targetName(target).toLowerCase();
 }

@@ -19,7 +19,7 @@ export class TableState {
   /** Nothing in the table is above this unless `highs` has the partition. */
   highStored: Version = VERSION_MIN;
   readonly highs = new Map<number, Version>();
-  /** No key of the table, or that it remembers, is above this; null while that is not known. */
+  /** No key of the table, or that it remembers, is above this; null where its key is not one integer. */
   highestKey: number | null = null;
   readonly #stages: { whole?: Stage; partial?: Stage } = {};
   readonly #collapses: Collapse[] = [];
@@ -34,7 +34,6 @@ export class TableState {
 
   setTable(table: Table): void {
     this.table = table;
-    this.highestKey = null;
     delete this.#stages.whole;
     delete this.#stages.partial;
   }

@@ -142,7 +142,7 @@ export class TableWriter {
       const { guarded } = changes;
       const { deletes } = round;
       const now = this.#now();
-      const areNew = await this.#tables.areNew(state, stage);
+      const areNew = this.#tables.areNew(state, stage);
       const batch = { guarded, areNew, partial, deletes, now };
       const steps = mergeStatements(this.#dialect, table, batch);
       rows += stage.rows;

@@ -7,9 +7,10 @@ import { literal } from '../sql.ts';
 import { targetName, type Target } from '../target.ts';
 import { isAbove, VERSION_MIN, versionNumber, versionOf, type Version } from '../version.ts';
 import { fillColumns } from './fill.ts';
+import { integerKey } from './key-span.ts';
 import type { DuckdbSession } from './session.ts';
 import type { Stage } from './stage.ts';
-import { TableNotes } from './table-notes.ts';
+import { noteName, TableNotes, type TableNote } from './table-notes.ts';
 import { TableState } from './table-state.ts';
 
 /** What topics say of a table: the columns of the schema in a step, its key's names, and its version. */
@@ -17,6 +18,12 @@ export interface Wanted {
   readonly columns: readonly EnvelopeColumn[];
   readonly key: readonly string[];
   readonly newest: Version;
+}
+
+/** What the file holds: columns and notes by the names of tables. */
+interface Stored {
+  readonly columns: ReadonlyMap<string, readonly Column[]>;
+  readonly notes: ReadonlyMap<string, TableNote>;
 }
 
 /** Told of a change that was made to a table. */
@@ -32,6 +39,8 @@ export class Tables {
   readonly #notes: TableNotes;
   readonly #changed: Changed;
   readonly #states = new Map<TopicName, TableState>();
+  /** Read before the first state, and looked at once for each: what we change later is in the states. */
+  #stored: Stored | null = null;
 
   constructor(session: DuckdbSession, dialect: Dialect, changed: Changed = () => {}) {
     this.#session = session;
@@ -52,6 +61,7 @@ export class Tables {
   forget(): void {
     for (const state of this.#states.values()) state.abandon();
     this.#states.clear();
+    this.#stored = null;
   }
 
   async state(target: Target): Promise<TableState> {
@@ -65,17 +75,18 @@ export class Tables {
 
   async #load(state: TableState): Promise<void> {
     const { target } = state;
-    const columns = await this.#columns(target);
-    const note = await this.#notes.of(target);
-    if (note === null) {
-      if (columns === null) return;
+    this.#stored ??= await this.#read();
+    const columns = this.#stored.columns.get(keyOf(target));
+    const note = this.#stored.notes.get(noteName(target));
+    if (note === undefined) {
+      if (columns === undefined) return;
       throw conflict(target, 'exists and was not made by Millrace', 'no table, or one of ours');
     }
     if (note.topic !== target.topic) {
       throw conflict(target, `holds the changes of topic ${note.topic}`, 'a table of its own');
     }
     state.truncated = note.truncated;
-    if (columns === null || note.mode === null) return;
+    if (columns === undefined || note.mode === null) return;
     state.dropped = note.dropped;
     state.shaped = note.shaped ?? VERSION_MIN;
     const { mode, deletes, key } = note;
@@ -88,42 +99,45 @@ export class Tables {
       key,
       columns: own,
     });
-    await this.#loadHigh(state);
+    await this.#loadHighest(state);
   }
 
-  /** The newest version in the table and its tombstones: a batch above it needs no comparison with them. */
-  async #loadHigh(state: TableState): Promise<void> {
+  /** What is above everything in the table and its tombstones needs no comparison with them. */
+  async #loadHighest(state: TableState): Promise<void> {
     const { table } = state;
     if (table?.mode !== 'merge') return;
-    const [row] = await this.#session.rows(this.#dialect.newestVersion(table));
-    if (row?.[0]) state.highStored = versionOf(BigInt(row[0] as string));
+    const key = integerKey(table);
+    const columns = key === null ? ['_version'] : ['_version', key.name];
+    const [row = []] = await this.#session.rows(this.#dialect.highest(table, columns));
+    const [version, highest] = row;
+    if (version) state.highStored = versionOf(BigInt(version as string));
+    if (key !== null) state.highestKey = highest === null ? -Infinity : Number(highest);
   }
 
   /**
    * Whether the keys of a stage are all above what its table has or remembers; from now on they count as
    * what it has.
    */
-  async areNew(state: TableState, { table, keys }: Stage): Promise<boolean> {
-    if (keys === null || keys.hasNulls) return false;
-    if (state.highestKey === null) {
-      const [row] = await this.#session.rows(this.#dialect.highestKey(table));
-      const highest = row?.[0] ?? null;
-      state.highestKey = highest === null ? -Infinity : Number(highest);
-    }
-    const areNew = keys.low > state.highestKey;
-    state.highestKey = Math.max(state.highestKey, keys.high);
-    return areNew;
+  areNew(state: TableState, { keys }: Stage): boolean {
+    const { highestKey } = state;
+    if (keys === null || keys.hasNulls || highestKey === null) return false;
+    state.highestKey = Math.max(highestKey, keys.high);
+    return keys.low > highestKey;
   }
 
-  async #columns({ schema, table }: Target): Promise<Column[] | null> {
+  /** All that the file holds, read at once: a table at a time takes as long for each as there are tables. */
+  async #read(): Promise<Stored> {
+    const columns = new Map<string, Column[]>();
     const rows = await this.#session.rows(
-      'SELECT column_name, data_type FROM duckdb_columns()' +
-        ` WHERE database_name = ${literal(this.#session.catalog)}` +
-        ` AND lower(schema_name) = lower(${literal(schema)}) AND lower(table_name) = lower(${literal(table)})` +
-        ' ORDER BY column_index',
+      'SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns()' +
+        ` WHERE database_name = ${literal(this.#session.catalog)} ORDER BY column_index`,
     );
-    if (rows.length === 0) return null;
-    return rows.map(([name, type]) => ({ name: String(name), type: String(type) }));
+    for (const [schema, table, name, type] of rows) {
+      const key = keyOf({ schema: String(schema), table: String(table) });
+      const column = { name: String(name), type: String(type) };
+      columns.set(key, [...(columns.get(key) ?? []), column]);
+    }
+    return { columns, notes: await this.#notes.all() };
   }
 
   /** What a schema asks of a table as it is. Throws what {@link evolve} throws, and conflicts of mode and key. */
@@ -213,6 +227,7 @@ export class Tables {
     await this.#notes.write(target, table);
     await this.#notes.shape(target, [], state.shaped);
     state.setTable(table);
+    if (integerKey(table) !== null) state.highestKey = -Infinity;
     return table;
   }
 
@@ -242,6 +257,7 @@ export class Tables {
       await this.#session.run(this.#dialect.renameTable(made.table, target.table));
     }
     await this.#notes.move(made.target, target);
+    this.#stored = null;
     const append = made.table?.mode === 'append';
     if (truncated === null || append) return;
     const newer = made.truncated === null || isAbove(truncated.high, truncated.low, made.truncated);
@@ -259,11 +275,18 @@ export class Tables {
   /** Drops a table that is ours, and what is known of it. Throws `SINK_TABLE_CONFLICT`. */
   async drop(target: Target): Promise<void> {
     this.#states.delete(target.topic);
+    this.#stored = null;
     const { table } = await this.state(target);
     if (table !== null) await this.#session.run(this.#dialect.dropTable(table));
     await this.#notes.forget(target);
     this.#states.delete(target.topic);
+    this.#stored = null;
   }
+}
+
+/** Names of tables do not differ by case in DuckDB. */
+function keyOf({ schema, table }: Pick<Target, 'schema' | 'table'>): string {
+  return `${schema}\n${table}`.toLowerCase();
 }
 
 function refuseOtherManner(
