@@ -70,5 +70,5 @@ export const duckdbSink = group({
     .describe('Memory of DuckDB itself, at most; what does not fit is spilled to disk.'),
   threads: whole(1, 256)
     .optional()
-    .describe('Threads of DuckDB; as many as the machine has, at most 4, if not given.'),
+    .describe('Threads of DuckDB; half of the cores, at most 4, if not given.'),
 });

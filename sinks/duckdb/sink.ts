@@ -23,7 +23,7 @@ export interface DuckdbOptions extends TargetOptions {
   readonly tombstoneRetentionMs?: number;
   /** Bound of DuckDB's own memory; `256MB`. What does not fit is spilled to disk. */
   readonly memoryLimit?: string;
-  /** Threads of DuckDB; as many as the machine has, at most 4. */
+  /** Threads of DuckDB; half of the cores, at most 4: the other stages need the rest. */
   readonly threads?: number;
   /** WAL size above which a commit also writes a checkpoint; `256MB`. */
   readonly checkpointThreshold?: string;
@@ -236,7 +236,7 @@ class OpenSink implements DuckdbSink {
 function settingsOf(options: DuckdbOptions): Settings {
   return {
     memoryLimit: options.memoryLimit ?? '256MB',
-    threads: options.threads ?? Math.min(4, availableParallelism()),
+    threads: options.threads ?? Math.max(1, Math.min(4, availableParallelism() >> 1)),
     checkpointThreshold: options.checkpointThreshold ?? '256MB',
   };
 }
