@@ -51,7 +51,7 @@ export interface Outgoing extends TopicPartition {
   readonly supersedes?: number;
 }
 
-/** Records of one partition in offset order, all delivered at once. */
+/** Records of one partition in offset order, all delivered at once. Their bytes belong to who gets them. */
 export interface RecordBatch extends TopicPartition {
   readonly segments: readonly Segment[];
   readonly count: number;

@@ -49,7 +49,8 @@ export interface Processor extends AsyncDisposable {
   open(partition: TopicPartition, topics: Topics): Promise<void>;
 
   /**
-   * Works off batches of partitions that are open. Synchronous in effect: no other call while it runs.
+   * Works off batches of partitions that are open. Synchronous in effect: no other call while it runs. The
+   * batches' bytes are given back when the last result of them is published and no partition is paused.
    * Throws `RECORD_MALFORMED` or `SCHEMA_UNKNOWN` with the place of a record that cannot be read, when
    * all that came before it has been handed out.
    */

@@ -6,6 +6,7 @@ import {
   type TopicName,
   type TopicPartition,
 } from '../broker/broker.ts';
+import { releaseBatches } from '../broker/segment-memory.ts';
 import type { Connector } from '../connectors/connector.ts';
 import type { Processor } from '../processors/processor.ts';
 import type { ParkedTable, Sink } from '../sinks/sink.ts';
@@ -85,6 +86,8 @@ export async function processorLoop(
       await broker.publish(processed.outgoing, { consumed: processed.consumed });
       reach('processor.published');
     }
+    // Where a partition waits, the processor still holds records of it.
+    if (paused.length === 0) releaseBatches(batches);
     if (batches.length > 0) meter.finishedDelivery();
   }
 }

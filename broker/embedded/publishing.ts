@@ -2,6 +2,7 @@ import type { Consumed, Outgoing, PublishOptions } from '../broker.ts';
 import type { Catalogue } from './catalogue.ts';
 import { brokerError } from './database.ts';
 import type { RecordWriter } from '../records.ts';
+import { releaseBuffer } from '../segment-memory.ts';
 import type { Durability } from './durability.ts';
 import type { PartitionLog } from './partition-log.ts';
 import type { Progress, Reached } from './progress.ts';
@@ -149,6 +150,9 @@ export class Publishing {
     if (publishes.length === 0) return;
     try {
       const grew = this.#write(publishes);
+      for (const { parts } of publishes) {
+        for (const { packed } of parts) for (const { body } of packed.bodies) releaseBuffer(body);
+      }
       try {
         await this.#of.durability.sync();
       } catch (error) {

@@ -1,5 +1,4 @@
 import type { TopicName } from '../../broker/broker.ts';
-import { MillraceError } from '../../errors.ts';
 import type { EnvelopeColumn } from '../../schemas/envelope-reader.ts';
 import { OWN_COLUMNS, type Column, type Dialect, type Mode, type Table } from '../dialect.ts';
 import { evolve, type ColumnChange, type Columns, type Evolution } from '../evolution.ts';
@@ -11,6 +10,7 @@ import { integerKey } from './key-span.ts';
 import type { DuckdbSession } from './session.ts';
 import type { Stage } from './stage.ts';
 import { noteName, TableNotes, type TableNote } from './table-notes.ts';
+import { conflict, refuseOtherManner } from './table-conflict.ts';
 import { TableState } from './table-state.ts';
 
 /** What topics say of a table: the columns of the schema in a step, its key's names, and its version. */
@@ -287,37 +287,4 @@ export class Tables {
 /** Names of tables do not differ by case in DuckDB. */
 function keyOf({ schema, table }: Pick<Target, 'schema' | 'table'>): string {
   return `${schema}\n${table}`.toLowerCase();
-}
-
-function refuseOtherManner(
-  { target }: TableState,
-  stored: Table,
-  now: { mode: Mode; key: readonly string[] },
-): void {
-  if (stored.mode !== now.mode) {
-    throw conflict(
-      target,
-      `was made in mode ${stored.mode} and is now ${now.mode}`,
-      `mode ${stored.mode}`,
-    );
-  }
-  if (stored.mode === 'append') return;
-  if (stored.deletes !== target.deletes) {
-    throw conflict(target, `was made with delete: ${stored.deletes}`, `delete: ${stored.deletes}`);
-  }
-  if (now.key.length > 0 && now.key.join('\n') !== stored.key.join('\n')) {
-    throw conflict(
-      target,
-      `has the key ${stored.key.join(', ')} and the topic now has ${now.key.join(', ')}`,
-      'the same key',
-    );
-  }
-}
-
-function conflict(target: Target, what: string, expected: string): MillraceError {
-  return new MillraceError('SINK_TABLE_CONFLICT', `the table ${targetName(target)} ${what}`, {
-    place: `topic ${target.topic}`,
-    expected,
-    remedy: 'Rename or drop it, change the configuration back, or rebuild the table.',
-  });
 }

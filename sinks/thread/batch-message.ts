@@ -1,8 +1,6 @@
 import type { Transferable } from 'node:worker_threads';
 import type { ReadBatch } from '../../broker/broker.ts';
-
-/** No record is smaller than its head: what is left of a buffer beside less than this is nobody's. */
-const RECORD_BYTES_MIN = 36;
+import { haveOwnBuffer } from '../../broker/segment-memory.ts';
 
 /** Batches to be sent to another thread, and the memory of theirs that goes there with them. */
 export interface BatchMessage<Batch extends ReadBatch> {
@@ -21,7 +19,7 @@ export function batchMessage<Batch extends ReadBatch>(
   const batches = given.map((batch) => ({
     ...batch,
     segments: batch.segments.map(({ base, count, bytes }) => {
-      const alone = bytes.buffer.byteLength - bytes.length < RECORD_BYTES_MIN;
+      const alone = haveOwnBuffer(bytes);
       const own = alone ? bytes : Buffer.allocUnsafeSlow(bytes.length);
       if (!alone) bytes.copy(own);
       transfer.push(own.buffer as ArrayBuffer);

@@ -4,7 +4,8 @@ import type { ReadBatch, RecordBatch, TopicName, TopicPartition } from '../../br
 import type { Log } from '../../log.ts';
 import type { AvroSchema } from '../../schemas/avro.ts';
 import type { SchemaRegistry } from '../../schemas/registry.ts';
-import type { PartitionStart, Rebuild, RebuildFrom, Sink } from '../sink.ts';
+import { releaseBatches } from '../../broker/segment-memory.ts';
+import type { PartitionStart, Rebuild, RebuildFrom, Sink, Written } from '../sink.ts';
 import { batchesOf } from './batch-message.ts';
 import { Calls, type Answer } from './calls.ts';
 
@@ -41,7 +42,7 @@ export function hostSink<S extends Sink>(
   const sink = make(options as never, { registry, log });
   const calls = new Calls(port, {
     open: (partitions: readonly TopicPartition[]) => sink.open(partitions),
-    write: (batches: readonly RecordBatch[], signal) => sink.write(batchesOf(batches), signal),
+    write: (batches: readonly RecordBatch[], signal) => write(sink, batchesOf(batches), signal),
     parked: () => sink.parked(),
     resume: (topic: TopicName) => sink.resume(topic),
     ...rebuilding(sink),
@@ -75,4 +76,17 @@ function rebuilding(sink: Sink): Readonly<Record<string, Answer>> {
       await rebuild[Symbol.asyncDispose]();
     },
   };
+}
+
+/** What was sent here is nobody else's. */
+async function write(
+  sink: Sink,
+  batches: readonly RecordBatch[],
+  signal: AbortSignal,
+): Promise<Written> {
+  try {
+    return await sink.write(batches, signal);
+  } finally {
+    releaseBatches(batches);
+  }
 }
