@@ -9,7 +9,7 @@ import type { Membership } from './group-messages.ts';
 import type { Groups } from './groups.ts';
 import { HeldPartition } from './held-partition.ts';
 import { offsetCommit, offsetFetch } from './offset-messages.ts';
-import { nameOf, startsOf, tableOf } from './offsets.ts';
+import { nameOf, type OffsetTable, startsOf, tableOf } from './offsets.ts';
 import { TransactionalProducer } from './transactional-producer.ts';
 
 /** Upper bound of one delivery unless the subscriber names another. */
@@ -66,7 +66,7 @@ export class Subscriber {
         member.requireHealthy();
         fetching.requireHealthy();
         if (member.mustJoin) {
-          await unlessAborted(this.#rejoin(member), ending);
+          await this.#rejoin(member, ending);
           if (ending.aborted) continue;
           fetching.kick();
         }
@@ -126,10 +126,12 @@ export class Subscriber {
     groups.hold(held, this);
   }
 
-  async #rejoin(member: GroupMember): Promise<void> {
+  async #rejoin(member: GroupMember, ending: AbortSignal): Promise<void> {
     const { groups } = this.#parts;
     const { revoked } = this.#subscription;
-    const generation = await member.join([...this.#held.values()].map(partitionOf));
+    const joining = member.join([...this.#held.values()].map(partitionOf));
+    const generation = await unlessAborted(joining, ending);
+    if (generation === null) return;
     this.#membership = generation.membership;
     const mine = new Set(generation.partitions.map(nameOf));
     const lost = [...this.#held].filter(([name]) => !generation.continues || !mine.has(name));
@@ -139,12 +141,17 @@ export class Subscriber {
     }
     if (lost.length > 0) await revoked?.(lost.map(([, held]) => partitionOf(held)));
     const gained = generation.partitions.filter((partition) => !this.#held.has(nameOf(partition)));
-    if (gained.length > 0) await this.#takeOver(gained);
+    if (gained.length === 0) return;
+    const standing = await unlessAborted(this.#takeOver(gained), ending);
+    if (standing !== null) await this.#begin(gained, standing);
   }
 
-  /** First the ones before are fenced, then it is read where they stood: never the other way round. */
-  async #takeOver(gained: readonly TopicPartition[]): Promise<void> {
-    const { group, assigned, publishes = false } = this.#subscription;
+  /**
+   * First the ones before are fenced, then it is read where they stood: never the other way round.
+   * Returns where each partition goes on.
+   */
+  async #takeOver(gained: readonly TopicPartition[]): Promise<OffsetTable> {
+    const { group, publishes = false } = this.#subscription;
     for (const partition of gained) this.#producers.delete(this.#idOf(partition));
     if (publishes) {
       await Promise.all(
@@ -154,12 +161,17 @@ export class Subscriber {
     const message = offsetFetch(group, gained);
     const committed = tableOf(await this.#cluster.toCoordinator('group', group, message));
     const starts = await startsOf(this.#cluster, gained);
+    return new Map([...starts, ...committed]);
+  }
+
+  async #begin(gained: readonly TopicPartition[], standing: OffsetTable): Promise<void> {
+    const { group, assigned } = this.#subscription;
     const chosen = tableOf((await assigned?.(gained)) ?? []);
     if (this.#ending !== null) return;
     const ahead: Consumed[] = [];
     for (const partition of gained) {
       const name = nameOf(partition);
-      const before = committed.get(name) ?? starts.get(name) ?? 0;
+      const before = standing.get(name) ?? 0;
       const next = chosen.get(name) ?? before;
       const generation = this.#parts.groups.next();
       const held = new HeldPartition(partition, { group, generation, next, committed: before });
@@ -260,15 +272,15 @@ function requireOpen(closed: AbortSignal): void {
   throw new MillraceError('BROKER_CLOSED', 'The broker was closed under a subscription.');
 }
 
-/** Resolves when the work is done or the signal aborts, whichever is first; then its failure is nobody's. */
-async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+/** Null if the signal aborts before the work is done; then its outcome is nobody's. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | null> {
   work.catch(() => undefined);
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const abort = (): void => resolve();
+  if (signal.aborted) return null;
+  const { promise, resolve } = Promise.withResolvers<null>();
+  const abort = (): void => resolve(null);
   signal.addEventListener('abort', abort, { once: true });
   try {
-    await Promise.race([work, promise]);
+    return await Promise.race([work, promise]);
   } finally {
     signal.removeEventListener('abort', abort);
   }

@@ -4,7 +4,7 @@ import { CopyWorkers } from '../support/copy-workers.ts';
 import { whyNoKafka } from '../support/kafka-distribution.ts';
 import { startKafka, type TestKafka } from '../support/kafka.ts';
 
-const events = Number(process.env['KILLS'] ?? 6);
+const events = Number(process.env['KILLS'] ?? 5);
 const reason = whyNoKafka();
 /** Past the session of a worker, so that others have what it holds when it goes on. */
 const STALL_MS = 6_000;

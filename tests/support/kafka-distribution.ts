@@ -13,6 +13,8 @@ export type KafkaVersion = (typeof kafkaVersions)[number];
 
 /** Why no broker can be started here; null if one can. */
 export function whyNoKafka(): string | null {
+  const said = process.env['NO_KAFKA'];
+  if (said !== undefined) return said;
   if (!isThere('java')) return 'Apache Kafka needs Java 17 or newer (`java` on the path)';
   const cached = kafkaVersions.every((version) => existsSync(join(folderOf(version), 'libs')));
   if (cached || isThere('mvn')) return null;

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestCounts } from './counting-reporter.ts';
+import { kafkaDistribution, kafkaVersions, whyNoKafka } from './kafka-distribution.ts';
 
 /**
  * `npm test`: runs everything that can run on this machine. Vitest runs in a child and has ended
@@ -13,6 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), 'millrace-tests-'));
 const file = join(folder, 'counts.json');
 
 fetchServers();
+await fetchKafka();
 const vitest = spawn(
   process.execPath,
   [
@@ -47,6 +49,17 @@ function fetchServers(): void {
   if (process.platform !== 'linux' || process.arch !== 'x64') return;
   if (existsSync(join(versions, 'node_modules'))) return;
   spawnSync('npm', ['ci', '--no-audit', '--prefix', versions], { stdio: 'inherit' });
+}
+
+/** Once; where that is not possible its tests are skipped with the reason, and everything else runs. */
+async function fetchKafka(): Promise<void> {
+  if (whyNoKafka() !== null) return;
+  try {
+    for (const version of kafkaVersions) await kafkaDistribution(version);
+  } catch (error) {
+    const said = error instanceof Error ? error.message.split('\n', 1)[0] : '';
+    process.env['NO_KAFKA'] = `Apache Kafka could not be fetched: ${said}`;
+  }
 }
 
 function readCounts(): TestCounts {
