@@ -10,6 +10,7 @@ import {
   CODEC_MASK,
   CONTROL,
   CRC_FROM,
+  LOG_APPEND_TIME,
   OP_HEADER,
   TRANSACTIONAL,
   VERSION_HEADER,
@@ -97,9 +98,13 @@ export function segmentOf(
   from: TopicPartition & { readonly next: number },
 ): Segment {
   const place = (): string => `${from.topic}-${from.partition}, offset ${base}`;
-  const codec = batch.readInt16BE(21) & CODEC_MASK;
-  const body = decompress(batch.subarray(BATCH_HEAD_BYTES), codec, place);
-  const reader = new RecordReader(body, Number(batch.readBigInt64BE(27)));
+  const attributes = batch.readInt16BE(21);
+  const body = decompress(batch.subarray(BATCH_HEAD_BYTES), attributes & CODEC_MASK, place);
+  const times = {
+    base: Number(batch.readBigInt64BE(27)),
+    appended: (attributes & LOG_APPEND_TIME) === 0 ? null : Number(batch.readBigInt64BE(35)),
+  };
+  const reader = new RecordReader(body, times);
   const total = batch.readInt32BE(57);
   const writer = new RecordWriter(body.length + 40 * total);
   let count = 0;
@@ -117,18 +122,25 @@ export function segmentOf(
   return { base: offset(base), bytes: writer.written(), count };
 }
 
+interface BatchTimes {
+  /** What the times of records are counted from. */
+  readonly base: number;
+  /** The time of all of them, if the cluster has set it. */
+  readonly appended: number | null;
+}
+
 /** Walks the records of a batch. */
 class RecordReader {
   readonly #bytes: Buffer;
-  readonly #baseTime: number;
+  readonly #times: BatchTimes;
   readonly #head: RecordHead = { timestamp: 0, op: 0, versionHigh: 0, versionLow: 0 };
   #at = 0;
   /** Headers of the record that are not ours. */
   #others = 0;
 
-  constructor(bytes: Buffer, baseTime: number) {
+  constructor(bytes: Buffer, times: BatchTimes) {
     this.#bytes = bytes;
-    this.#baseTime = baseTime;
+    this.#times = times;
   }
 
   /** Adds the next record to a writer unless its delta is below `from`. */
@@ -149,7 +161,7 @@ class RecordReader {
     this.#at += Math.max(valueSize, 0);
     const headersAt = this.#at;
     this.#readOwnHeaders();
-    this.#head.timestamp = this.#baseTime + time;
+    this.#head.timestamp = this.#times.appended ?? this.#times.base + time;
     writer.count = delta;
     writer.start(this.#head, key);
     if (valueSize < 0) writer.nullValue();

@@ -20,6 +20,8 @@ export const BATCH_HEAD_BYTES = 61;
 export const BATCH_PREFIX_BYTES = 12;
 export const CRC_FROM = 21;
 export const CODEC_MASK = 0x07;
+/** The cluster has set the time of all records: it is the latest of the batch. */
+export const LOG_APPEND_TIME = 0x08;
 export const TRANSACTIONAL = 0x10;
 export const CONTROL = 0x20;
 /** Millrace's own places in a record travel as these headers: `broker/records.ts`. */

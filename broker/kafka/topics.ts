@@ -126,7 +126,12 @@ async function create(cluster: Cluster, missing: readonly TopicSettings[]): Prom
       topic: topic.topic,
       partitions: topic.partitions,
       replication,
-      settings: { ...settingsOf(topic), 'max.message.bytes': String(recordBytesMax) },
+      settings: {
+        ...settingsOf(topic),
+        'max.message.bytes': String(recordBytesMax),
+        // The records' own time, whatever the cluster's default is.
+        'message.timestamp.type': 'CreateTime',
+      },
     })),
   );
   await cluster.attempt(async () => requireDone(await (await cluster.controller()).send(message)));
