@@ -4,12 +4,12 @@ import { MillraceError } from '../../errors.ts';
 import type { ChangeBatch } from '../connector.ts';
 import { tableByName, type CataloguedTable } from './catalogue.ts';
 import { snapshotEvent, type ChangeEvent } from './change-event.ts';
-import { checkRules, withRules } from './column-rules.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import { CopyDecoder } from './copy-binary.ts';
 import { heldFence, passed, setFence, type CopyFence } from './copy-fence.ts';
 import type { CopyJobs } from './copy-jobs.ts';
+import { lockedTable } from './copy-lock.ts';
 import { copyOut } from './copy-out.ts';
 import { Doorbell } from './doorbell.ts';
 import type { ResolvedOptions } from './options.ts';
@@ -54,6 +54,8 @@ export class CopyRunner implements AsyncDisposable {
   #ready: { readonly table: string; readonly fence: CopyFence | null } | null = null;
   readonly #keyless: KeylessCopies;
   #stream: CopyStream | null = null;
+  /** Somebody had the table for himself at the last turn. */
+  #isAltered = false;
 
   constructor(
     about: {
@@ -131,7 +133,8 @@ export class CopyRunner implements AsyncDisposable {
       }
       try {
         await this.#prepare(job.table);
-        if (this.#keyless.waits) await sleep(RETRY_MS, undefined, { signal: this.#signal });
+        if (this.#keyless.waits || this.#isAltered)
+          await sleep(RETRY_MS, undefined, { signal: this.#signal });
       } catch (error) {
         if (this.#signal.aborted) return;
         this.#trouble(job.table, error);
@@ -216,12 +219,12 @@ export class CopyRunner implements AsyncDisposable {
         yield* this.#keyless.turn(job, stream);
         return;
       }
-      checkRules(found.table, this.#options);
-      const of = { ...found, table: withRules(found.table, this.#options) };
-      const fence = (await mayLackValues(connection, of)) ? await heldFence(connection) : before;
+      const fence = (await mayLackValues(connection, found)) ? await heldFence(connection) : before;
       // A transaction came in between that takes long: the stream goes on, and we wait beside it.
       if (fence === null) return;
-      yield* this.#read(job, { of, fence, at: stream.delivered });
+      const of = await lockedTable(connection, found, this.#options);
+      this.#isAltered = of === null;
+      if (of !== null) yield* this.#read(job, { of, fence, at: stream.delivered });
     } catch (error) {
       this.#signal.throwIfAborted();
       this.#trouble(job.table, error);
@@ -233,7 +236,6 @@ export class CopyRunner implements AsyncDisposable {
     { of, fence, at }: { of: CataloguedTable; fence: CopyFence; at: WalPosition },
   ): AsyncGenerator<ChangeBatch> {
     const connection = this.#connection as Connection;
-    await connection.rows('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
     const [unit] = await snapshotUnits(connection, [of], this.#options.filters);
     if (unit === undefined) throw new Error('the table cannot be read in ranges of its key');
     const narrowed = { ...unit, conditions: [...unit.conditions, ...given(job.where)] };

@@ -51,6 +51,29 @@ describe('a copy while the stream goes on', () => {
     expect(capture.table()).toEqual(await contents(database));
   });
 
+  test('reads a table that is rewritten as a range begins, and not the nothing that an older snapshot sees', async () => {
+    await using database = await server.createDatabase();
+    await database.query(`CREATE TABLE items (id int PRIMARY KEY, n int);
+      INSERT INTO items SELECT g, g FROM generate_series(1, 500) g`);
+    const of = hurried(database, { snapshotRowsPerRange: 50 });
+    await using running = copying(of, await snapshotTaken(of));
+    const { capture } = running;
+    capture.changes.length = 0;
+    await using older = await connected(database);
+    await using rewriting = await connected(database);
+    await older.query('BEGIN; SELECT pg_current_xact_id()');
+    await start(running, 'public.items');
+    await expect.poll(() => running.state('public.items'), soon).toBe('waiting');
+    await rewriting.query(`BEGIN; ALTER TABLE items ALTER n TYPE smallint`);
+    await older.query('COMMIT');
+    const waits = `SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted`;
+    await expect.poll(async () => (await database.query(waits))[0]?.['n'], soon).toBe(1);
+    await rewriting.query('COMMIT');
+    await expect.poll(() => running.state('public.items'), soon).toBe('done');
+    expect(reads(capture).length).toBe(500);
+    expect(capture.table()).toEqual(await contents(database));
+  });
+
   test('waits for a transaction that is older than it, and the stream does not', async () => {
     await using database = await withItems(server, 20);
     const of = hurried(database);
@@ -195,3 +218,10 @@ describe('a table that is added to the configuration', () => {
     expect(capture.changes.at(-1)?.topic).toBe('test.public.first');
   });
 });
+
+async function connected(database: TestDatabase): Promise<Client & AsyncDisposable> {
+  const client = new Client({ connectionString: database.url });
+  client.on('error', () => {});
+  await client.connect();
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
+}

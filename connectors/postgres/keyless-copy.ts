@@ -1,20 +1,16 @@
-import { DatabaseError } from 'pg';
 import type { OutgoingBuffer } from '../../broker/outgoing-buffer.ts';
-import { tableByName, type CataloguedTable } from './catalogue.ts';
+import type { CataloguedTable } from './catalogue.ts';
 import { snapshotEvent } from './change-event.ts';
-import { checkRules, withRules } from './column-rules.ts';
 import type { Connection } from './connection.ts';
 import { CopyDecoder } from './copy-binary.ts';
+import { lockedTable } from './copy-lock.ts';
 import { copyOut } from './copy-out.ts';
 import type { ResolvedOptions } from './options.ts';
-import { quoteTable } from './server.ts';
 import { copyRange, wholeUnit } from './snapshot-ranges.ts';
 import type { TableCut } from './stream-cuts.ts';
 import { tellTables } from './schema-changes.ts';
 import { openTableEncoder, type TableEncoder } from './table-encoder.ts';
 
-/** The stream stands still for so long at most if somebody alters the table. */
-const LOCK_TIMEOUT = '200ms';
 const WHOLE = { after: null, until: null };
 
 /**
@@ -67,11 +63,8 @@ export class KeylessCopy {
     const { fence, options, database, buffer } = about;
     const { schema, name } = about.of.table;
     const table = `${schema}.${name}`;
-    if (!(await lockedAlone(connection, quoteTable(about.of.table)))) return null;
-    const found = await tableByName(connection, table);
-    if (found === null) throw new Error('the table does not exist any more');
-    checkRules(found.table, options);
-    const of = { ...found, table: withRules(found.table, options) };
+    const of = await lockedTable(connection, about.of, options);
+    if (of === null) return null;
     const [seen] = await connection.rows<{ seen: string; until: string }>(
       `SELECT pg_current_snapshot()::text AS seen,
          to_hex((pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint) AS until`,
@@ -115,24 +108,5 @@ export class KeylessCopy {
       }
       return { rows, ended };
     }
-  }
-}
-
-/**
- * Begins a transaction that has the lock before its snapshot: a table that is rewritten in between would be
- * empty to it. False if somebody else has the table.
- */
-async function lockedAlone(connection: Connection, table: string): Promise<boolean> {
-  await connection.rows('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
-  try {
-    await connection.rows(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`);
-    await connection.rows(`LOCK TABLE ${table} IN ACCESS SHARE MODE`);
-    await connection.rows('SET LOCAL lock_timeout = 0');
-    return true;
-  } catch (error) {
-    await connection.rows('ROLLBACK');
-    // lock_not_available (PostgreSQL, appendix A)
-    if (error instanceof DatabaseError && error.code === '55P03') return false;
-    throw error;
   }
 }
