@@ -13,7 +13,7 @@ import { Connection } from './connection.ts';
 import { connectionSettings, type ConnectionSettings } from './connection-settings.ts';
 import { CopyJobs } from './copy-jobs.ts';
 import { CopyRunner } from './copy-runner.ts';
-import { checkedCopy, tablesToCopy } from './copy-request.ts';
+import { checkedCopy, withNewTables } from './copy-request.ts';
 import { resolveOptions, type PostgresOptions, type ResolvedOptions } from './options.ts';
 import { preflight, type Preflight } from './preflight.ts';
 import { openSnapshot } from './snapshot-transaction.ts';
@@ -148,16 +148,14 @@ class PostgresConnector implements Connector {
         this.#checkKept(found, at);
         at = { ...at, timeline: await this.#checkTimeline(at, signal) };
       }
-      if (at !== null && at.snapshot === null) {
+      if (at !== null) {
         const options = { ...this.#options, newTables: this.#newTables };
-        const copies = await tablesToCopy(connection, { found, at, options });
-        if (copies !== null) {
-          // Durable before the publication is changed: a crash in between forgets no table.
-          at = { ...at, copies };
-          const position = formatPosition(at);
-          yield { outgoing: [], position, changes: 0, committedAt: null };
+        const changed = await withNewTables(connection, { found, at, options });
+        if (changed !== null) {
+          at = changed;
+          yield { outgoing: [], position: formatPosition(at), changes: 0, committedAt: null };
         }
-        this.#newTables = [];
+        if (at.snapshot === null) this.#newTables = [];
       }
       await this.#mendPublication(connection, found, at);
     }

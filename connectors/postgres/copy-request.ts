@@ -60,12 +60,47 @@ async function checkCondition(
 }
 
 /**
+ * The position to go on from, if the configuration has other tables than before; null if it has the same.
+ * It has to be durable before the publication is changed: a crash in between forgets no table.
+ *
+ * A snapshot that was interrupted does not take a new table in: the stream has none of its changes from
+ * before the publication had it, and whoever had written to it then may commit at any time.
+ */
+export async function withNewTables(
+  connection: Connection,
+  about: {
+    readonly found: Preflight;
+    readonly at: WalPosition;
+    readonly options: ResolvedOptions;
+  },
+): Promise<WalPosition | null> {
+  const { found, at } = about;
+  if (at.snapshot === null) {
+    const copies = await tablesToCopy(connection, about);
+    return copies === null ? null : { ...at, copies };
+  }
+  const { added = [] } = at.snapshot;
+  const captured = new Set(found.tables.map(nameOf));
+  const all = new Set([...added, ...found.publication.added]);
+  const now = [...all].filter((table) => captured.has(table));
+  if (now.join('\n') === added.join('\n')) return null;
+  return { ...at, ordinal: at.ordinal + 1, snapshot: { ...at.snapshot, added: now } };
+}
+
+/** Copies of tables, all to be begun; null if there are none. */
+export function copiesOf(tables: readonly string[]): CopiesState | null {
+  const jobs = new CopyJobs(null, { told: () => {}, ended: [] });
+  for (const table of tables) jobs.start(table);
+  return jobs.none ? null : jobs.state;
+}
+
+/**
  * What is to be copied since the configuration has changed: tables that the publication did not cover,
  * and tables with rows that no earlier run has captured (renamed ones, or of a publication that somebody
  * else keeps).
  * Tables that are gone from the configuration are copied no more. Null if nothing changes.
  */
-export async function tablesToCopy(
+async function tablesToCopy(
   connection: Connection,
   about: {
     readonly found: Preflight;

@@ -25,7 +25,8 @@ interface About {
  * Begins a snapshot, or takes up one that was interrupted. A new one makes the slot first, whatever
  * slot of this name there was, and reads what that slot's stream does not have.
  */
-export async function openSnapshot(about: About, signal: AbortSignal): Promise<OpenSnapshot> {
+export async function openSnapshot(given: About, signal: AbortSignal): Promise<OpenSnapshot> {
+  const about = { ...given, found: withoutAdded(given) };
   const { settings, options, found } = about;
   const connections: Connection[] = [];
   const close = (): void => connections.forEach((connection) => connection.destroy());
@@ -55,6 +56,15 @@ export async function openSnapshot(about: About, signal: AbortSignal): Promise<O
     close();
     throw error;
   }
+}
+
+/** What was found, but for the tables that came since the snapshot began. */
+function withoutAdded({ found, at }: About): Preflight {
+  const added = at?.snapshot?.added ?? [];
+  const tables = found.tables.filter(
+    ({ table: { schema, name } }) => !added.includes(`${schema}.${name}`),
+  );
+  return { ...found, tables };
 }
 
 interface Begun {

@@ -4,6 +4,7 @@ import type { ChangeBatch } from '../connector.ts';
 import type { CataloguedTable } from './catalogue.ts';
 import { snapshotEvent, type ChangeEvent } from './change-event.ts';
 import type { Connection } from './connection.ts';
+import { copiesOf } from './copy-request.ts';
 import { Doorbell } from './doorbell.ts';
 import type { ResolvedOptions } from './options.ts';
 import { tellTables } from './schema-changes.ts';
@@ -249,8 +250,8 @@ export class Snapshot {
 
   #complete(): ChangeBatch {
     this.#options.onProgress?.(this.#meter.progress());
-    const { commitLsn, timeline } = this.#at;
-    const at = { commitLsn, ordinal: COMPLETE, snapshot: null, ...told(timeline) };
+    const copies = copiesOf(this.#at.snapshot.added ?? []);
+    const at = { ...this.#at, ordinal: COMPLETE, snapshot: null, copies };
     return { outgoing: [], position: formatPosition(at), changes: 0, committedAt: null };
   }
 
@@ -290,10 +291,6 @@ async function claimed(
 
 function nameOf({ table }: CataloguedTable): string {
   return `${table.schema}.${table.name}`;
-}
-
-function told(timeline: number | undefined): Pick<WalPosition, 'timeline'> {
-  return timeline === undefined ? {} : { timeline };
 }
 
 function rewritten({ name }: SnapshotUnit): MillraceError {

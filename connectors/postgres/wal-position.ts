@@ -62,6 +62,8 @@ export interface SnapshotState {
   readonly open: readonly OpenUnit[];
   /** Tables that had rows downstream when it began, and are still to be truncated there. */
   readonly emptied: readonly string[];
+  /** Tables that came while it was interrupted: they are copied beside the stream, when it is finished. */
+  readonly added?: readonly string[];
 }
 
 /** A table, or partition, that is half done. */
