@@ -155,7 +155,7 @@ class PostgresConnector implements Connector {
           at = changed;
           yield { outgoing: [], position: formatPosition(at), changes: 0, committedAt: null };
         }
-        if (at.snapshot === null) this.#newTables = [];
+        this.#newTables = [];
       }
       await this.#mendPublication(connection, found, at);
     }
@@ -169,8 +169,8 @@ class PostgresConnector implements Connector {
       for await (const batch of opened.snapshot.batches()) {
         yield batch;
         at = parsePosition(batch.position);
+        this.#newTables = [];
       }
-      this.#newTables = [];
     }
     if (at === null) return;
     yield* this.#stream(found, at, signal);

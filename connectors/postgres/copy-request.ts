@@ -74,14 +74,15 @@ export async function withNewTables(
     readonly options: ResolvedOptions;
   },
 ): Promise<WalPosition | null> {
-  const { found, at } = about;
+  const { found, at, options } = about;
   if (at.snapshot === null) {
     const copies = await tablesToCopy(connection, about);
     return copies === null ? null : { ...at, copies };
   }
   const { added = [] } = at.snapshot;
   const captured = new Set(found.tables.map(nameOf));
-  const all = new Set([...added, ...found.publication.added]);
+  // Somebody else's publication may have got them in between, too.
+  const all = new Set([...added, ...found.publication.added, ...(options.newTables ?? [])]);
   const now = [...all].filter((table) => captured.has(table));
   if (now.join('\n') === added.join('\n')) return null;
   return { ...at, ordinal: at.ordinal + 1, snapshot: { ...at.snapshot, added: now } };
