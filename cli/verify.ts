@@ -79,7 +79,7 @@ async function chosenTables(
   if (unknown.length > 0 || captured.length === 0) {
     throw new MillraceError(
       'SOURCE_TABLE_UNKNOWN',
-      `${unknown.join(', ') || 'no table'} is captured`,
+      unknown.length > 0 ? `not captured: ${unknown.join(', ')}` : 'no table is captured',
       {
         expected:
           captured.length === 0 ? 'a table that `source.tables` names' : captured.join(', '),
