@@ -78,12 +78,12 @@ export class CopyJobs {
     else this.#replace({ ...job, paused: false, failure: null });
   }
 
-  /** A range is in the batch that is published next. `after` null: it was the last. */
-  reached(table: string, after: readonly string[] | null, rows: number): void {
+  /** A range is in the batch that is published next. `to` null: it was the last. */
+  reached(table: string, to: Pick<CopyJob, 'after' | 'by'> | null, rows: number): void {
     const job = this.find(table);
     if (job === undefined) return;
-    const replaced = { ...job, after, rows: job.rows + rows };
-    if (after !== null) this.#replace(replaced);
+    const replaced = { ...job, ...to, rows: job.rows + rows };
+    if (to !== null) this.#replace(replaced);
     else {
       this.#jobs = this.#jobs.map((each) => (each === job ? replaced : each));
       this.end(table, 'done');

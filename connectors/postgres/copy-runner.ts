@@ -15,7 +15,7 @@ import { Doorbell } from './doorbell.ts';
 import type { ResolvedOptions } from './options.ts';
 import { mayLackValues } from './out-of-line.ts';
 import { tellTables } from './schema-changes.ts';
-import { copyRange, keyBound, snapshotUnits } from './snapshot-ranges.ts';
+import { boundsBy, copyRange, keyBound, snapshotUnits } from './snapshot-ranges.ts';
 import { KeylessCopies, type CopyStream } from './keyless-copies.ts';
 import { openTableEncoder } from './table-encoder.ts';
 import { formatPosition, type CopyJob, type WalPosition } from './wal-position.ts';
@@ -239,13 +239,16 @@ export class CopyRunner implements AsyncDisposable {
     const [unit] = await snapshotUnits(connection, [of], this.#options.filters);
     if (unit === undefined) throw new Error('the table cannot be read in ranges of its key');
     const narrowed = { ...unit, conditions: [...unit.conditions, ...given(job.where)] };
-    const rest = { after: job.after, until: null };
+    const by = await boundsBy(connection, unit);
+    // Of another key the bound says nothing: all is read again, and replaces what was.
+    const after = job.by === undefined || job.by === by ? job.after : null;
+    const rest = { after, until: null };
     const rowsMax = Math.min(RANGE_ROWS_MAX, this.#options.snapshotRowsPerRange);
     const until = await keyBound(connection, narrowed, { range: rest, rowsMax });
     const range = { ...rest, until };
     const event = snapshotEvent(fence.lsn - 1n, Date.now() * 1000, 'incremental');
     const decoder = await this.#decoder(of, event);
-    if (this.#options.includeSchemaChanges && job.after === null) await this.#define(of, event);
+    if (this.#options.includeSchemaChanges && after === null) await this.#define(of, event);
     const reads = copyOut(connection, copyRange(narrowed, range, null), (bytes, start, end) =>
       decoder.push(bytes, start, end),
     );
@@ -258,7 +261,7 @@ export class CopyRunner implements AsyncDisposable {
     }
     decoder.finish();
     await connection.rows('COMMIT');
-    this.#jobs.reached(job.table, range.until, decoder.rows);
+    this.#jobs.reached(job.table, until === null ? null : { after: until, by }, decoder.rows);
     yield* this.#publish(at, decoder.rows - delivered);
   }
 

@@ -120,8 +120,16 @@ export async function pageBound(
   return next < end ? [String(next)] : range.until;
 }
 
-/** The file that the rows of a unit lie in: another one says that they were all written anew. */
-export async function fileOf(connection: Connection, unit: SnapshotUnit): Promise<string> {
+/**
+ * What the bounds of a unit's ranges are of: the columns of its key with their types, in which it is ordered; or
+ * the file whose pages they number, where another one says that all rows were written anew.
+ */
+export async function boundsBy(connection: Connection, unit: SnapshotUnit): Promise<string> {
+  const { key, columns } = unit.of.table;
+  if (key.length > 0) {
+    const typeOf = (name: string) => columns.find((column) => column.name === name)?.type.oid;
+    return key.map((name) => `${quoteName(name)} ${typeOf(name)}`).join(', ');
+  }
   const [row] = await connection.rows<{ file: string | null }>(
     'SELECT pg_relation_filenode($1::oid)::text AS file',
     [unit.oid],

@@ -10,7 +10,7 @@ const UNIT_ROWS = 40;
 
 function workOf(state: Pick<SnapshotState, 'done' | 'open'>): SnapshotWork {
   const whole = { version: '0', seen: '', emptied: [], ...state };
-  return new SnapshotWork(units, { state: whole, files: new Map([['b', 'file']]) });
+  return new SnapshotWork(units, { state: whole, bounds: new Map([['b', 'file']]) });
 }
 
 /** Numbers 1 to 40 of each unit lie in its ranges, as rows would. */
@@ -75,7 +75,7 @@ test('a unit is open with its file from its first finished range until its last'
   expect(work.state).toEqual({ done: ['a'], open: [] });
   work.finish(second);
   const left = [{ after: null, until: ['10'] }];
-  expect(work.state).toEqual({ done: ['a'], open: [{ unit: 'b', left, file: 'file' }] });
+  expect(work.state).toEqual({ done: ['a'], open: [{ unit: 'b', left, by: 'file' }] });
   work.finish(first);
   expect(work.state).toEqual({ done: ['a', 'b'], open: [] });
   expect(work.gap?.unit.name).toBe('c');

@@ -15,7 +15,7 @@ interface Piece {
 
 interface Work {
   readonly unit: SnapshotUnit;
-  readonly file: string | null;
+  readonly by: string;
   pieces: Piece[];
 }
 
@@ -31,18 +31,18 @@ export class SnapshotWork {
   readonly #pieces = new Map<Claim, Piece>();
   #first = 0;
 
-  /** `files` names the file of each unit whose ranges are pages. */
+  /** `bounds` says what the bounds of each unit are of. */
   constructor(
     units: readonly SnapshotUnit[],
-    about: { readonly state: SnapshotState; readonly files: ReadonlyMap<string, string> },
+    about: { readonly state: SnapshotState; readonly bounds: ReadonlyMap<string, string> },
   ) {
-    const { state, files } = about;
+    const { state, bounds } = about;
     this.#work = units.map((unit) => {
       const open = state.open.find((one) => one.unit === unit.name);
       const whole = state.done.includes(unit.name) ? [] : [left(null, null)];
       // Between two ranges that are left lies a finished one.
       const pieces = open?.left.flatMap(({ after, until }) => [done(after), left(after, until)]);
-      return { unit, file: files.get(unit.name) ?? null, pieces: pieces ?? whole };
+      return { unit, by: bounds.get(unit.name) ?? '', pieces: pieces ?? whole };
     });
   }
 
@@ -93,7 +93,7 @@ export class SnapshotWork {
       const left = leftOf(work);
       if (left.length === 0) done.push(work.unit.name);
       else if (work.pieces.some(({ state }) => state === 'done')) {
-        open.push({ unit: work.unit.name, left, file: work.file });
+        open.push({ unit: work.unit.name, left, by: work.by });
       }
     }
     return { done, open };

@@ -11,7 +11,7 @@ import { tellTables } from './schema-changes.ts';
 import { lockLevels } from './snapshot-locks.ts';
 import { SnapshotMarks, tablesWithRows } from './snapshot-marks.ts';
 import { ProgressMeter } from './snapshot-progress.ts';
-import { fileOf, snapshotUnits, type SnapshotUnit } from './snapshot-ranges.ts';
+import { boundsBy, snapshotUnits, type SnapshotUnit } from './snapshot-ranges.ts';
 import { SnapshotReader, type ReaderHost } from './snapshot-reader.ts';
 import { mustBeginAgain } from './out-of-line.ts';
 import { seenCondition } from './snapshot-resumed.ts';
@@ -146,22 +146,22 @@ export class Snapshot {
     const { snapshot } = this.#at;
     const begun = (unit: SnapshotUnit) => snapshot.open.find((open) => open.unit === unit.name);
     const again: string[] = [];
-    const files = new Map<string, string>();
+    const bounds = new Map<string, string>();
     for (const unit of units) {
+      const by = await boundsBy(connection, unit);
+      bounds.set(unit.name, by);
       const open = begun(unit);
-      if (unit.of.table.key.length > 0) {
-        if (open !== undefined && (await mustBeginAgain(connection, unit))) again.push(unit.name);
-        continue;
-      }
-      const file = await fileOf(connection, unit);
-      if (open !== undefined && open.file !== file) throw rewritten(unit);
-      files.set(unit.name, file);
+      if (open === undefined) continue;
+      const isOther = open.by !== by;
+      if (unit.of.table.key.length === 0) {
+        if (isOther) throw rewritten(unit);
+      } else if (isOther || (await mustBeginAgain(connection, unit))) again.push(unit.name);
     }
     if (this.#resumed) this.#seen = await seenCondition(connection, snapshot.seen);
     if (again.length > 0)
       this.#reach({ open: snapshot.open.filter((open) => !again.includes(open.unit)) });
     this.#units = units;
-    this.#work = new SnapshotWork(units, { state: this.#at.snapshot, files });
+    this.#work = new SnapshotWork(units, { state: this.#at.snapshot, bounds });
     return this.#work;
   }
 

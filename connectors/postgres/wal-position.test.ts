@@ -14,7 +14,7 @@ describe('a position', () => {
       version: '1f',
       seen: '7:9:8',
       done: ['a."b"'],
-      open: [{ unit: 'p.t', left: [{ after: ['é\n', ';'], until: null }], file: null }],
+      open: [{ unit: 'p.t', left: [{ after: ['é\n', ';'], until: null }], by: '"id" 23' }],
       emptied: [],
     };
     assert(

@@ -35,6 +35,8 @@ export interface CopyJob {
   readonly where: string | null;
   /** Key columns, as text, of the last row whose range is published; null before the first. */
   readonly after: readonly string[] | null;
+  /** The columns that these are values of. */
+  readonly by?: string;
   readonly rows: number;
   readonly paused: boolean;
   /** Why it stopped; it goes on from there when it is resumed. */
@@ -71,8 +73,8 @@ export interface OpenUnit {
   readonly unit: string;
   /** In their order. */
   readonly left: readonly RangeBounds[];
-  /** The file that its pages were counted in; null if its ranges are of keys. */
-  readonly file: string | null;
+  /** What the bounds are of: the file whose pages they number, or the columns of the key. */
+  readonly by: string;
 }
 
 /** Rows after one bound up to the next: key columns as text, or the number of a page. Null is open. */
