@@ -327,6 +327,13 @@ export const codes = {
     exit: 3,
     directive: 'stop',
   },
+  SOURCE_CONDITION: {
+    meaning: 'A condition on rows, of `filters` or `--where`, fails on a row.',
+    remedy:
+      'Write it so that it holds or not for every row: compare text as text, guard what may fail with CASE.',
+    exit: 2,
+    directive: 'stop',
+  },
   VALUE_UNSUPPORTED: {
     meaning: 'A value cannot be carried exactly by the type its column has on the topic.',
     remedy: 'Exclude the column with `source.columns`, or change its type in the source.',

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Client } from 'pg';
+import { pino } from 'pino';
 import { contents, copying, reads, soon, start } from '../../tests/support/copying.ts';
 import { hurried, insert, snapshotTaken, withItems } from '../../tests/support/postgres-items.ts';
 import {
@@ -125,6 +126,19 @@ describe('a copy while the stream goes on', () => {
     }
     expect(rows.size).toBe(401);
     expect([...rows.values()].filter(({ big }) => big === undefined)).toEqual([]);
+  });
+
+  test('whose condition fails on a row says so, and not which value that was', async () => {
+    await using database = await withItems(server, 20);
+    const of = hurried(database);
+    const lines: string[] = [];
+    const log = pino({ level: 'info' }, { write: (line) => void lines.push(line) });
+    await using running = copying({ ...of, log }, await snapshotTaken(of));
+    await start(running, 'public.items', 'name::int > 5');
+    await expect.poll(() => running.state('public.items'), soon).toBe('failed');
+    const said = [...lines, ...running.copies().map(({ failure }) => failure)].join('\n');
+    expect(said).toContain('22P02');
+    expect(said).not.toContain('name 1');
   });
 
   test('copies only what the condition says', async () => {

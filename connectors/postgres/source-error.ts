@@ -54,9 +54,22 @@ export function sourceError(
 ): unknown {
   if (error instanceof MillraceError || !(error instanceof Error)) return error;
   const state = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (error instanceof DatabaseError && isOfRow(state)) {
+    // The server's own words have the value in them, and so would the cause.
+    const message = `The server cannot compute with a value of a row (SQLSTATE ${state}).`;
+    return new MillraceError('SOURCE_CONDITION', message, { place });
+  }
   const code = error instanceof DatabaseError ? (states[state] ?? STATES[state]) : network(error);
   if (code === undefined) return error;
   return new MillraceError(code, sentence(error.message), { place, cause: error });
+}
+
+/**
+ * Data exceptions: of all that we ask only a condition computes with values. An invalid parameter is one
+ * of a command.
+ */
+function isOfRow(state: string): boolean {
+  return state.startsWith('22') && state !== '22023';
 }
 
 function network(error: Error): ErrorCode | undefined {
