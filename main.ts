@@ -1,5 +1,5 @@
 import { enableCompileCache } from 'node:module';
-import { constants, homedir } from 'node:os';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 // What our sources compile to is kept, so that a command starts in half the time. It is run, so that it must be
@@ -16,7 +16,7 @@ replaceOnce();
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
-    if (stop.signal.aborted) process.exit(128 + constants.signals[name]);
+    if (stop.signal.aborted) endBy(name);
     stop.abort(); // I8: every loop finishes what it has in hand.
   });
 }
@@ -56,4 +56,10 @@ function replaceOnce(): void {
     MALLOC_ARENA_MAX: '2',
     NODE_COMPILE_CACHE: compiled, // Unlike the call above it holds for threads too.
   });
+}
+
+/** As if nobody listened to it: an orderly exit would tear the thread of a sink out of a call into DuckDB. */
+function endBy(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }
