@@ -50,6 +50,7 @@ interface KafkaJsPool {
 interface KafkaJsConnection {
   socket?: Socket;
   readonly requestQueue: KafkaJsQueue;
+  connect(): Promise<boolean>;
   rejectRequests(error: Error): void;
   disconnect(): Promise<unknown>;
 }
@@ -113,12 +114,29 @@ export async function rawConnection(
     enforceRequestTimeout: true,
   });
   const connectionPool = await pools.build(to);
-  for (const { requestQueue } of connectionPool.pool) quieten(requestQueue);
+  for (const connection of connectionPool.pool) {
+    quieten(connection.requestQueue);
+    connectOnce(connection);
+  }
   const settings = { connectionPool, logger, authenticationTimeout: CONNECT_TIMEOUT_MS };
   const broker = new KafkaJsBroker({ ...settings, allowAutoTopicCreation: false });
+  // It counts as connected as soon as its socket is, also where the node has not answered what it serves, or
+  // never will: that is waited for here, and a connection without it is not kept.
+  const open = async (): Promise<ApiVersions> => {
+    try {
+      await broker.connect();
+      if (broker.versions === null) throw new Error('The connection was closed early.');
+      return broker.versions;
+    } catch (error) {
+      await close(connectionPool);
+      throw error;
+    }
+  };
+  let opening: Promise<ApiVersions> | null = null;
   const connect = async (): Promise<ApiVersions> => {
-    if (!broker.isConnected()) await broker.connect();
-    return broker.versions ?? {};
+    if (opening === null && broker.versions !== null && broker.isConnected())
+      return broker.versions;
+    return (opening ??= open().finally(() => (opening = null)));
   };
   return {
     connect,
@@ -174,6 +192,13 @@ function socketFactory(options: {
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 60_000);
   return socket;
+}
+
+/** As shipped, each request that finds it closed opens a socket of its own, and all but one are forgotten. */
+function connectOnce(connection: KafkaJsConnection): void {
+  const connect = connection.connect.bind(connection);
+  let connecting: Promise<boolean> | null = null;
+  connection.connect = () => (connecting ??= connect().finally(() => (connecting = null)));
 }
 
 /** As shipped it sets a timer of a negative time after every answer, which polls every millisecond. */
