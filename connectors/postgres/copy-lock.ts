@@ -1,11 +1,11 @@
-import { DatabaseError } from 'pg';
 import { tableByName, type CataloguedTable } from './catalogue.ts';
 import { checkRules, withRules } from './column-rules.ts';
 import type { Connection } from './connection.ts';
 import type { ResolvedOptions } from './options.ts';
 import { quoteTable } from './server.ts';
+import { isLockTimeout } from './snapshot-locks.ts';
 
-/** The stream stands still for so long at most if somebody alters the table. */
+/** The stream stands still for so long at most if somebody alters the table, or makes an index of it anew. */
 const LOCK_TIMEOUT = '200ms';
 
 /**
@@ -33,12 +33,10 @@ async function lockedAlone(connection: Connection, table: string): Promise<boole
   try {
     await connection.rows(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`);
     await connection.rows(`LOCK TABLE ${table} IN ACCESS SHARE MODE`);
-    await connection.rows('SET LOCAL lock_timeout = 0');
     return true;
   } catch (error) {
     await connection.rows('ROLLBACK');
-    // lock_not_available (PostgreSQL, appendix A)
-    if (error instanceof DatabaseError && error.code === '55P03') return false;
+    if (isLockTimeout(error)) return false;
     throw error;
   }
 }

@@ -17,6 +17,7 @@ import { mayLackValues } from './out-of-line.ts';
 import { tellTables } from './schema-changes.ts';
 import { boundsBy, copyRange, keyBound, snapshotUnits } from './snapshot-ranges.ts';
 import { KeylessCopies, type CopyStream } from './keyless-copies.ts';
+import { isLockTimeout } from './snapshot-locks.ts';
 import { openTableEncoder } from './table-encoder.ts';
 import { formatPosition, type CopyJob, type WalPosition } from './wal-position.ts';
 
@@ -54,7 +55,7 @@ export class CopyRunner implements AsyncDisposable {
   #ready: { readonly table: string; readonly fence: CopyFence | null } | null = null;
   readonly #keyless: KeylessCopies;
   #stream: CopyStream | null = null;
-  /** Somebody had the table for himself at the last turn. */
+  /** Somebody had the table, or an index of it, for himself at the last turn. */
   #isAltered = false;
 
   constructor(
@@ -227,7 +228,9 @@ export class CopyRunner implements AsyncDisposable {
       if (of !== null) yield* this.#read(job, { of, fence, at: stream.delivered });
     } catch (error) {
       this.#signal.throwIfAborted();
-      this.#trouble(job.table, error);
+      this.#isAltered = isLockTimeout(error);
+      if (this.#isAltered) this.#disconnect();
+      else this.#trouble(job.table, error);
     }
   }
 
@@ -242,10 +245,9 @@ export class CopyRunner implements AsyncDisposable {
     const by = await boundsBy(connection, unit);
     // Of another key the bound says nothing: all is read again, and replaces what was.
     const after = job.by === undefined || job.by === by ? job.after : null;
-    const rest = { after, until: null };
     const rowsMax = Math.min(RANGE_ROWS_MAX, this.#options.snapshotRowsPerRange);
-    const until = await keyBound(connection, narrowed, { range: rest, rowsMax });
-    const range = { ...rest, until };
+    const until = await keyBound(connection, narrowed, { range: { after, until: null }, rowsMax });
+    const range = { after, until };
     const event = snapshotEvent(fence.lsn - 1n, Date.now() * 1000, 'incremental');
     const decoder = await this.#decoder(of, event);
     if (this.#options.includeSchemaChanges && after === null) await this.#define(of, event);

@@ -75,6 +75,31 @@ describe('a copy while the stream goes on', () => {
     expect(capture.table()).toEqual(await contents(database));
   });
 
+  test('waits for an index that is made anew, and the stream does not', async () => {
+    await using database = await server.createDatabase();
+    await database.query(`CREATE TABLE items (id int PRIMARY KEY, n int);
+      INSERT INTO items SELECT g, g FROM generate_series(1, 500) g;
+      CREATE TABLE other (id int PRIMARY KEY)`);
+    const of = hurried(database, { snapshotRowsPerRange: 50 });
+    await using running = copying(of, await snapshotTaken(of));
+    const { capture } = running;
+    capture.changes.length = 0;
+    await using older = await connected(database);
+    await using indexing = await connected(database);
+    await older.query('BEGIN; SELECT pg_current_xact_id()');
+    await start(running, 'public.items');
+    await expect.poll(() => running.state('public.items'), soon).toBe('waiting');
+    await indexing.query('BEGIN; REINDEX INDEX items_pkey');
+    await older.query('COMMIT');
+    const waits = `SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted`;
+    await expect.poll(async () => (await database.query(waits))[0]?.['n'], soon).toBe(1);
+    await database.query('INSERT INTO other VALUES (1)');
+    await expect.poll(() => capture.changes.length, soon).toBe(1);
+    await indexing.query('COMMIT');
+    await expect.poll(() => running.state('public.items'), soon).toBe('done');
+    expect(reads(capture).length).toBe(500);
+  });
+
   test('waits for a transaction that is older than it, and the stream does not', async () => {
     await using database = await withItems(server, 20);
     const of = hurried(database);

@@ -77,6 +77,6 @@ function savepoint(level: number): string {
 }
 
 /** `lock_not_available` (PostgreSQL, appendix A). */
-function isLockTimeout(error: unknown): boolean {
+export function isLockTimeout(error: unknown): boolean {
   return error instanceof DatabaseError && error.code === '55P03';
 }
