@@ -51,11 +51,15 @@ function replaceOnce(): void {
   if (argv[2] !== 'run' || platform !== 'linux' || env['MALLOC_ARENA_MAX'] !== undefined) return;
   // Buffers outside the heap count as growth of it: with the default, V8 marks all of it every 16 MB.
   const heap = ['--heap-growing-percent=300', '--max-semi-space-size=4'];
-  process.execve?.(execPath, [execPath, ...heap, ...execArgv, ...argv.slice(1)], {
-    ...env,
-    MALLOC_ARENA_MAX: '2',
-    NODE_COMPILE_CACHE: compiled, // Unlike the call above it holds for threads too.
-  });
+  try {
+    process.execve?.(execPath, [execPath, ...heap, ...execArgv, ...argv.slice(1)], {
+      ...env,
+      MALLOC_ARENA_MAX: '2',
+      NODE_COMPILE_CACHE: compiled, // Unlike the call above it holds for threads too.
+    });
+  } catch {
+    // Not permitted: it runs as it is, with more memory.
+  }
 }
 
 /** As if nobody listened to it: an orderly exit would tear the thread of a sink out of a call into DuckDB. */

@@ -1,8 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { offset, type RecordBatch } from '../../broker/broker.ts';
 import { silent, type Log } from '../../log.ts';
 import { batchOf, memoryRegistry, TableChangesBuilder } from '../../tests/support/changes.ts';
@@ -25,9 +25,9 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const open = (log: Log = silent): DuckdbSink =>
+const open = (log: Log = silent, within = folder): DuckdbSink =>
   duckdbSinkInThread(
-    { path: join(folder, 'shop.duckdb'), pipeline: 'thread', prefix: 'shop', threads: 1 },
+    { path: join(within, 'shop.duckdb'), pipeline: 'thread', prefix: 'shop', threads: 1 },
     { registry, log },
   );
 
@@ -104,7 +104,13 @@ test('errors keep their codes', async () => {
 
 test('a file that a thread of this process has is refused until it is closed', async () => {
   const sink = open();
-  expect(open).toThrow(expect.objectContaining({ code: 'SINK_IN_USE' }));
+  const link = `${folder}.link`;
+  await symlink(folder, link);
+  onTestFinished(() => rm(link));
+  for (const within of [folder, link]) {
+    const inUse = expect.objectContaining({ code: 'SINK_IN_USE' });
+    expect(() => open(silent, within)).toThrow(inUse);
+  }
   await sink[Symbol.asyncDispose]();
   await using again = open();
   expect(await again.parked()).toEqual([]);

@@ -1,5 +1,5 @@
-import { realpathSync } from 'node:fs';
-import { extname, resolve } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { MillraceError } from '../../errors.ts';
 import type { HostedParts } from '../thread/sink-host.ts';
 import { SinkThread } from '../thread/sink-thread.ts';
@@ -45,6 +45,8 @@ function canonical(path: string): string {
   try {
     return realpathSync(path);
   } catch {
-    return resolve(path); // It is not there yet.
+    // It is not there yet, and its folder may be reached by several ways.
+    const folder = dirname(resolve(path));
+    return join(existsSync(folder) ? realpathSync(folder) : folder, basename(path));
   }
 }
