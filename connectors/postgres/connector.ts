@@ -14,6 +14,7 @@ import { connectionSettings, type ConnectionSettings } from './connection-settin
 import { CopyJobs } from './copy-jobs.ts';
 import { CopyRunner } from './copy-runner.ts';
 import { checkedCopy, withNewTables } from './copy-request.ts';
+import { MovedRows } from './moved-rows.ts';
 import { resolveOptions, type PostgresOptions, type ResolvedOptions } from './options.ts';
 import { preflight, type Preflight } from './preflight.ts';
 import { openSnapshot } from './snapshot-transaction.ts';
@@ -197,6 +198,7 @@ class PostgresConnector implements Connector {
     });
     await using copies = new CopyRunner({ settings, options, jobs }, signal);
     const binary = !this.#textOnly && tables.every(comesBinary);
+    await using moved = new MovedRows({ settings, jobs, binary }, signal);
     await using stream = new WalStream(connection, {
       options,
       after,
@@ -204,6 +206,7 @@ class PostgresConnector implements Connector {
       buffer,
       topics,
       copies,
+      moved,
       flushed: () => this.#flushed,
     });
     await using _ = new SlotMonitor(settings, options, (error) => stream.fail(error));

@@ -13,13 +13,16 @@ export function copySelect(table: PgTable): string {
     .map(({ name, type, rule }) => {
       // It keeps its place in the row, and its values stay on the server.
       if (rule?.kind === 'exclude') return 'NULL';
-      const quoted = `"${name.replaceAll('"', '""')}"`;
-      if (isBinarySafe(type)) return quoted;
-      // As the stream prints it. A cast to text may differ (inet gains a mask), and a row of nulls is
-      // not the null that IS NULL finds.
-      return `CASE num_nulls(${quoted}) WHEN 0 THEN format('%s', ${quoted}) END`;
+      return columnSelect(name, isBinarySafe(type));
     })
     .join(', ');
+}
+
+/** A column for a binary COPY, in its binary form or as the stream prints it. */
+export function columnSelect(name: string, binary: boolean): string {
+  const quoted = `"${name.replaceAll('"', '""')}"`;
+  // A cast to text may differ (inet gains a mask), and a row of nulls is not the null that IS NULL finds.
+  return binary ? quoted : `CASE num_nulls(${quoted}) WHEN 0 THEN format('%s', ${quoted}) END`;
 }
 
 /** A buffer for cut rows that grew past this is let go. */

@@ -51,3 +51,12 @@ export async function heldFence(connection: Connection): Promise<CopyFence | nul
     await sleep(LOOK_MS, undefined, { signal: connection.signal });
   }
 }
+
+/** Every transaction that is visible now has committed before it. */
+export async function endOfLog(connection: Connection): Promise<bigint> {
+  const [row] = await connection.rows<{ log: string }>(
+    'SELECT pg_current_wal_insert_lsn()::text AS log',
+  );
+  if (row === undefined) throw new Error('a SELECT returned no row');
+  return parseLsn(row.log);
+}

@@ -1,7 +1,7 @@
 import { MillraceError } from '../../errors.ts';
 import type { CopyProgress, CopyRequest } from '../connector.ts';
 import type { TableCut } from './stream-cuts.ts';
-import type { CopiesState, CopyJob } from './wal-position.ts';
+import type { CopiesState, CopyJob, FollowedTable } from './wal-position.ts';
 
 /** What ended, kept for `status` until the connector is closed. */
 const ENDED_KEPT = 100;
@@ -10,6 +10,7 @@ const ENDED_KEPT = 100;
 export class CopyJobs {
   #jobs: CopyJob[];
   #cuts: readonly TableCut[];
+  #followed: readonly FollowedTable[];
   #step: number;
   #publishedStep: number;
   #waiting: { step: number; resolve: () => void; reject: (error: unknown) => void }[] = [];
@@ -31,6 +32,7 @@ export class CopyJobs {
   ) {
     this.#jobs = [...(state?.jobs ?? [])];
     this.#cuts = state?.cuts ?? [];
+    this.#followed = state?.followed ?? [];
     this.#step = this.#publishedStep = state?.step ?? 0;
     this.#told = about.told;
     this.#ended = about.ended;
@@ -38,12 +40,12 @@ export class CopyJobs {
   }
 
   get state(): CopiesState {
-    return { step: this.#step, jobs: this.#jobs, cuts: this.#cuts };
+    return { step: this.#step, jobs: this.#jobs, cuts: this.#cuts, followed: this.#followed };
   }
 
   /** Nothing that a position has to say. */
   get none(): boolean {
-    return this.#jobs.length === 0 && this.#cuts.length === 0;
+    return this.#jobs.length + this.#cuts.length + this.#followed.length === 0;
   }
 
   /** Something changed that no published position has. */
@@ -103,11 +105,31 @@ export class CopyJobs {
     if (job !== undefined) this.#replace({ ...job, rows: job.rows + rows });
   }
 
-  /** Everything before `lsn` is in the position that is published next: cuts before it say no more. */
+  /**
+   * Whether rows that move in a transaction are looked up, by the LSN of its commit: while their table is
+   * copied, and as long as it is followed. The same for all of a transaction.
+   */
+  follows(table: string, commitLsn: bigint): boolean {
+    const isFollowed = (each: FollowedTable): boolean =>
+      each.table === table && BigInt(`0x${each.until}`) > commitLsn;
+    return this.find(table) !== undefined || this.#followed.some(isFollowed);
+  }
+
+  /** Rows of a table were read, and the stream still brings what had been done to it before `until`. */
+  follow(table: string, until: bigint): void {
+    const known = this.#followed.find((followed) => followed.table === table);
+    if (known !== undefined && BigInt(`0x${known.until}`) >= until) return;
+    const others = this.#followed.filter((followed) => followed !== known);
+    this.#followed = [...others, { table, until: until.toString(16) }];
+    this.#step++;
+  }
+
+  /** Everything before `lsn` is in the position that is published next: what ends before it says no more. */
   passed(lsn: bigint): void {
-    const left = this.#cuts.filter(({ until }) => BigInt(`0x${until}`) > lsn);
-    if (left.length === this.#cuts.length) return;
-    this.#cuts = left;
+    const isLeft = ({ until }: { readonly until: string }): boolean => BigInt(`0x${until}`) > lsn;
+    if (this.#cuts.every(isLeft) && this.#followed.every(isLeft)) return;
+    this.#cuts = this.#cuts.filter(isLeft);
+    this.#followed = this.#followed.filter(isLeft);
     this.#step++;
   }
 

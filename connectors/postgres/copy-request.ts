@@ -7,7 +7,7 @@ import type { ResolvedOptions } from './options.ts';
 import type { Preflight } from './preflight.ts';
 import { quoteTable } from './server.ts';
 import { tableFilter } from './table-filter.ts';
-import type { CopiesState, WalPosition } from './wal-position.ts';
+import type { CopiesState, FollowedTable, WalPosition } from './wal-position.ts';
 
 /**
  * A request that can be carried out, with the table's own name. Throws `SNAPSHOT_REFUSED`: a table
@@ -88,11 +88,15 @@ export async function withNewTables(
   return { ...at, ordinal: at.ordinal + 1, snapshot: { ...at.snapshot, added: now } };
 }
 
-/** Copies of tables, all to be begun; null if there are none. */
-export function copiesOf(tables: readonly string[]): CopiesState | null {
+/** What goes on beside the stream after a snapshot: copies of tables, all to be begun; null for nothing. */
+export function copiesOf(
+  tables: readonly string[],
+  followed: readonly FollowedTable[],
+): CopiesState | null {
   const jobs = new CopyJobs(null, { told: () => {}, ended: [] });
   for (const table of tables) jobs.start(table);
-  return jobs.none ? null : jobs.state;
+  const copies = jobs.none ? null : jobs.state;
+  return followed.length === 0 ? copies : { ...(copies ?? { step: 0, jobs: [] }), followed };
 }
 
 /**

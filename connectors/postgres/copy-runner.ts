@@ -7,7 +7,7 @@ import { snapshotEvent, type ChangeEvent } from './change-event.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import { CopyDecoder } from './copy-binary.ts';
-import { heldFence, passed, setFence, type CopyFence } from './copy-fence.ts';
+import { endOfLog, heldFence, passed, setFence, type CopyFence } from './copy-fence.ts';
 import type { CopyJobs } from './copy-jobs.ts';
 import { lockedTable } from './copy-lock.ts';
 import { copyOut } from './copy-out.ts';
@@ -15,6 +15,7 @@ import { Doorbell } from './doorbell.ts';
 import type { ResolvedOptions } from './options.ts';
 import { mayLackValues } from './out-of-line.ts';
 import { tellTables } from './schema-changes.ts';
+import { isLost } from './source-error.ts';
 import { boundsBy, copyRange, keyBound, snapshotUnits } from './snapshot-ranges.ts';
 import { KeylessCopies, type CopyStream } from './keyless-copies.ts';
 import { isLockTimeout } from './snapshot-locks.ts';
@@ -262,6 +263,9 @@ export class CopyRunner implements AsyncDisposable {
       delivered = decoder.rows;
     }
     decoder.finish();
+    // A row that moved into a range read before must be followed to where it was seen to be.
+    const isLast = range.until === null && (await mayLackValues(connection, of));
+    if (isLast) this.#jobs.follow(job.table, await endOfLog(connection));
     await connection.rows('COMMIT');
     this.#jobs.reached(job.table, until === null ? null : { after: until, by }, decoder.rows);
     yield* this.#publish(at, decoder.rows - delivered);
@@ -294,11 +298,4 @@ export class CopyRunner implements AsyncDisposable {
 
 function given(where: string | null): string[] {
   return where === null ? [] : [`(${where}\n)`];
-}
-
-function isLost(error: unknown): boolean {
-  return (
-    error instanceof MillraceError &&
-    (error.code === 'SOURCE_DISCONNECTED' || error.code === 'SOURCE_UNREACHABLE')
-  );
 }

@@ -87,16 +87,26 @@ export async function keyBound(
   return until;
 }
 
-/** Operators of the key's types must be found by name; an extension may have its own schema. */
-async function nameTypesOf(connection: Connection, unit: SnapshotUnit): Promise<void> {
+async function nameTypesOf(connection: Connection, { oid, of }: SnapshotUnit): Promise<void> {
+  const schemas = await typeSchemas(connection, { oid, key: of.table.key });
+  await connection.rows(`SET LOCAL search_path TO ${schemas}`);
+}
+
+/**
+ * The `search_path` for comparing keys: operators of their types must be found by name, and an extension
+ * may have a schema of its own.
+ */
+export async function typeSchemas(
+  connection: Connection,
+  { oid, key }: { readonly oid: number; readonly key: readonly string[] },
+): Promise<string> {
   const [row] = await connection.rows<{ schemas: string | null }>(
     `SELECT string_agg(DISTINCT quote_ident(n.nspname), ', ') AS schemas FROM pg_attribute a
      JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace
      WHERE a.attrelid = $1 AND a.attname = ANY($2) AND n.nspname <> 'pg_catalog'`,
-    [unit.oid, unit.of.table.key],
+    [oid, key],
   );
-  const path = row?.schemas == null ? 'DEFAULT' : `pg_catalog, ${row.schemas}`;
-  await connection.rows(`SET LOCAL search_path TO ${path}`);
+  return row?.schemas == null ? 'DEFAULT' : `pg_catalog, ${row.schemas}`;
 }
 
 /**

@@ -174,22 +174,6 @@ describe('a snapshot that was interrupted', () => {
     expect(new Set([...first.changes, ...rest.changes].map(({ key }) => key)).size).toBe(1000);
   });
 
-  test('begins a table again whose out-of-line values a moved key would lose', async () => {
-    await using database = await server.createDatabase();
-    await database.query(`
-      CREATE TABLE items (id int PRIMARY KEY, n int, page text);
-      ALTER TABLE items ALTER page SET STORAGE EXTERNAL;
-      INSERT INTO items SELECT g, g, repeat(g::text, 1500) FROM generate_series(1, 400) g`);
-    const options = hurried(database, { batchRowsMax: 1, snapshotRowsPerRange: 50 });
-    const first = await begun(options, 3);
-    await database.query(
-      'DELETE FROM items WHERE id = 5; UPDATE items SET id = 5, n = 0 WHERE id = 395',
-    );
-    const rest = await resumed(options, first);
-    const moved = rest.changes.find(({ op, key }) => op === 'r' && key === '{"id":5}');
-    expect(moved?.after).toMatchObject({ n: 0, page: '395'.repeat(1500) });
-  });
-
   test('reads rows without a key once, and leaves later ones to the stream', async () => {
     await using database = await server.createDatabase();
     await database.query(`

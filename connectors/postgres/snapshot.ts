@@ -13,11 +13,12 @@ import { SnapshotMarks, tablesWithRows } from './snapshot-marks.ts';
 import { ProgressMeter } from './snapshot-progress.ts';
 import { boundsBy, snapshotUnits, type SnapshotUnit } from './snapshot-ranges.ts';
 import { SnapshotReader, type ReaderHost } from './snapshot-reader.ts';
-import { mustBeginAgain } from './out-of-line.ts';
-import { seenCondition } from './snapshot-resumed.ts';
+import { followedTables } from './out-of-line.ts';
+import { rewritten, seenCondition } from './snapshot-resumed.ts';
 import { SnapshotWork, type Claim } from './snapshot-work.ts';
 import { openTableEncoder } from './table-encoder.ts';
-import { COMPLETE, formatPosition, type SnapshotState, type WalPosition } from './wal-position.ts';
+import { COMPLETE, formatPosition } from './wal-position.ts';
+import type { FollowedTable, SnapshotState, WalPosition } from './wal-position.ts';
 
 /** A reader that waits for its buffer to be published. */
 interface Waiting {
@@ -37,9 +38,9 @@ const ENDED = new MillraceError('SOURCE_DISCONNECTED', 'The snapshot has ended.'
  *   below all of its changes. So a row read too new is overruled by the stream, change by change, until
  *   the stream is as far; a row that is gone by then is deleted by the stream or was never there.
  * - What the stream may lack is an out-of-line value that an update did not touch. It is taken from the
- *   row of that key. If the key moved, from a range that was still to be read into one that was read,
- *   neither snapshot has a row with the value. So a table that has out-of-line values is begun again,
- *   unless its changes carry whole old rows. Nothing is doubled by that: same keys, same versions.
+ *   row of that key. If the key moved, no snapshot may have a row of the old key with the value. So a
+ *   table that may have such values is followed, until the stream is past the last snapshot: what it
+ *   lacks of rows that move is looked up (`moved-rows.ts`).
  * - Rows without a key could be doubled: they are published in whole ranges, and the ranges left are
  *   read without the rows that the first snapshot did not see, which the stream has.
  */
@@ -57,6 +58,7 @@ export class Snapshot {
   #units: readonly SnapshotUnit[] = [];
   #work: SnapshotWork | null = null;
   #seen: string | null = null;
+  #followed: readonly FollowedTable[] = [];
   #at: WalPosition & { readonly snapshot: SnapshotState };
   /** Tables before this one are published. */
   #tablesDone = 0;
@@ -151,13 +153,14 @@ export class Snapshot {
       const by = await boundsBy(connection, unit);
       bounds.set(unit.name, by);
       const open = begun(unit);
-      if (open === undefined) continue;
-      const isOther = open.by !== by;
-      if (unit.of.table.key.length === 0) {
-        if (isOther) throw rewritten(unit);
-      } else if (isOther || (await mustBeginAgain(connection, unit))) again.push(unit.name);
+      if (open === undefined || open.by === by) continue;
+      if (unit.of.table.key.length === 0) throw rewritten(unit);
+      again.push(unit.name);
     }
-    if (this.#resumed) this.#seen = await seenCondition(connection, snapshot.seen);
+    if (this.#resumed) {
+      this.#seen = await seenCondition(connection, snapshot.seen);
+      this.#followed = await followedTables(connection, this.#tables);
+    }
     if (again.length > 0)
       this.#reach({ open: snapshot.open.filter((open) => !again.includes(open.unit)) });
     this.#units = units;
@@ -250,7 +253,8 @@ export class Snapshot {
 
   #complete(): ChangeBatch {
     this.#options.onProgress?.(this.#meter.progress());
-    const copies = copiesOf(this.#at.snapshot.added ?? []);
+    const { added = [] } = this.#at.snapshot;
+    const copies = copiesOf(added, this.#followed);
     const at = { ...this.#at, ordinal: COMPLETE, snapshot: null, copies };
     return { outgoing: [], position: formatPosition(at), changes: 0, committedAt: null };
   }
@@ -291,12 +295,4 @@ async function claimed(
 
 function nameOf({ table }: CataloguedTable): string {
   return `${table.schema}.${table.name}`;
-}
-
-function rewritten({ name }: SnapshotUnit): MillraceError {
-  return new MillraceError(
-    'SOURCE_TABLE_CHANGED',
-    'A table without a key was written anew while its snapshot was interrupted.',
-    { place: name, expected: 'no TRUNCATE, VACUUM FULL, CLUSTER or rewriting ALTER in between' },
-  );
 }

@@ -96,3 +96,11 @@ function sentence(text: string): string {
   const upper = text.charAt(0).toUpperCase() + text.slice(1);
   return upper.endsWith('.') ? upper : `${upper}.`;
 }
+
+/** The server cannot be reached, or not any more: what was asked may be asked again. */
+export function isLost(error: unknown): boolean {
+  return (
+    error instanceof MillraceError &&
+    (error.code === 'SOURCE_DISCONNECTED' || error.code === 'SOURCE_UNREACHABLE')
+  );
+}

@@ -3,7 +3,8 @@ import { encode, record, seen } from '../../tests/support/recorded-changes.ts';
 import { decode, encoderContext, pushAll, recordsOf } from '../../tests/support/recorded-stream.ts';
 import { startDatabase, type TestDatabase } from '../../tests/support/postgres.ts';
 import { tableOfRelation } from './relation.ts';
-import { PUSHED, StreamEncoder } from './stream-encoder.ts';
+import { PUSHED } from './pushed.ts';
+import { StreamEncoder } from './stream-encoder.ts';
 import { openTableEncoder } from './table-encoder.ts';
 
 let server: TestDatabase;

@@ -8,24 +8,18 @@ import {
   parseTruncate,
   Transaction,
 } from './pgoutput.ts';
+import { lacksValues } from './move.ts';
 import { MESSAGE_COLLECTION } from './logical-messages.ts';
 import type { Relation } from './pgoutput.ts';
+import { PUSHED, type Pushed } from './pushed.ts';
+import { recount } from './recount.ts';
 import { withNulls } from './relation.ts';
 import { lsnOf, reader, unexpected, type StreamMessage } from './stream-message.ts';
 import type { StreamTopics } from './stream-topics.ts';
+import { KnownTables } from './known-tables.ts';
 import type { TableEncoder } from './table-encoder.ts';
 import { int32At } from './types/type-codec.ts';
 import { COMPLETE } from './wal-position.ts';
-
-/** What {@link StreamEncoder.push} has done. */
-export const PUSHED = {
-  consumed: 0,
-  /** `relation` is to be looked up and {@link StreamEncoder.define}d; then the next message follows. */
-  needsTable: 1,
-  /** The transaction is complete; its end is `endLsn`. */
-  committed: 2,
-} as const;
-export type Pushed = (typeof PUSHED)[keyof typeof PUSHED];
 
 /** Everything up to here is on the topics: so many changes of the transaction that commits there. */
 export interface StreamPosition {
@@ -45,7 +39,7 @@ export interface StreamPosition {
  * If `push` throws, the change it threw for is not in the buffer and the encoder is of no further use.
  */
 export class StreamEncoder {
-  readonly #tables = new Map<number, TableEncoder | null>();
+  readonly #tables = new KnownTables();
   readonly #relations = new Map<number, Relation>();
   readonly #event = new ChangeEvent();
   readonly #rows = new ChangeRows();
@@ -61,11 +55,19 @@ export class StreamEncoder {
   #inTransaction = false;
   #relation: Relation | null = null;
   #pending: StreamMessage | null = null;
-  #lastOid = -1;
-  #lastTable: TableEncoder | null = null;
 
-  constructor(options: { readonly resume: StreamPosition | null; readonly topics?: StreamTopics }) {
+  /** The update that is encoded was looked up. */
+  #answered = false;
+  readonly #follows: (table: string, commitLsn: bigint) => boolean;
+
+  constructor(options: {
+    readonly resume: StreamPosition | null;
+    readonly topics?: StreamTopics;
+    /** Whether rows of the table `schema.table` that move in a transaction are to be looked up. */
+    readonly follows?: (table: string, commitLsn: bigint) => boolean;
+  }) {
     this.#resume = options.resume;
+    this.#follows = options.follows ?? (() => false);
     this.#topics = options.topics ?? { messages: null, order: null, schemas: null };
   }
 
@@ -73,6 +75,11 @@ export class StreamEncoder {
   get commitLsn(): bigint {
     const { commitHigh, commitLow } = this.#transaction;
     return lsnOf(commitHigh, commitLow);
+  }
+
+  /** Of that transaction, as the stream tells it. */
+  get xid(): number {
+    return this.#transaction.xid;
   }
 
   /** Where the last complete transaction ended; null before the first. */
@@ -129,8 +136,7 @@ export class StreamEncoder {
 
   /** Says how the rows of `relation` are written from now on; null if it is not captured. */
   define(oid: number, table: TableEncoder | null): void {
-    this.#tables.set(oid, table);
-    this.#lastOid = -1;
+    this.#tables.define(oid, table);
     if (table !== null) this.#topics.schemas?.described(table.table);
     this.#relation = null;
     const pending = this.#pending;
@@ -140,16 +146,25 @@ export class StreamEncoder {
     }
   }
 
+  /** The update of which `needsRow` was said, with all that could be found. */
+  answer(message: StreamMessage): Pushed {
+    this.#answered = true;
+    return this.#encode(message);
+  }
+
   push(message: StreamMessage): Pushed {
     const { bytes, start } = message;
     const letter = bytes[start] as number;
+    const tables = this.#tables;
+    const rows = this.#rows;
+    const { order } = this.#topics;
     switch (letter) {
       case LETTER.insert:
       case LETTER.update:
       case LETTER.delete:
       case LETTER.truncate:
         if (this.#ordinal >= this.#skip) return this.#encode(message);
-        if (this.#topics.order !== null && this.#skip !== Infinity) this.#recount(message);
+        if (order !== null && this.#skip !== Infinity) recount(message, { tables, rows, order });
         this.#ordinal++;
         return PUSHED.consumed;
       case LETTER.begin:
@@ -224,32 +239,13 @@ export class StreamEncoder {
     return PUSHED.consumed;
   }
 
-  /** Counts the events of a change that was published before a restart. */
-  #recount(message: StreamMessage): void {
-    const { bytes, start } = message;
-    const letter = bytes[start];
-    const oids =
-      letter === LETTER.truncate
-        ? parseTruncate(reader(message))
-        : [int32At(bytes, start + 1) >>> 0];
-    for (const oid of oids) {
-      const table = this.#table(oid);
-      if (table === null) continue;
-      const moved =
-        letter === LETTER.update &&
-        this.#rows.read(message) &&
-        table.moves(this.#rows.old, this.#rows.row);
-      this.#topics.order?.published(table.name, moved ? 2 : 1);
-    }
-  }
-
   /** Counts the change when it is written, so that the place never says more than the buffer has. */
   #encode(message: StreamMessage): Pushed {
     const { bytes, start } = message;
     this.#event.at(message.lsnHigh, message.lsnLow);
     const letter = bytes[start];
     if (letter === LETTER.truncate) return this.#truncate(message);
-    const table = this.#table(int32At(bytes, start + 1) >>> 0);
+    const table = this.#tables.find(int32At(bytes, start + 1) >>> 0);
     if (table === null) {
       this.#ordinal++;
       return PUSHED.consumed;
@@ -260,16 +256,27 @@ export class StreamEncoder {
     let written: boolean;
     if (letter === LETTER.insert) written = table.insert(rows.row, event);
     else if (letter === LETTER.delete) written = table.delete(rows.old, event);
-    else written = table.update(hasOld ? rows.old : null, rows.row, event);
+    else {
+      if (hasOld && !this.#answered && this.#isWanted(table)) return PUSHED.needsRow;
+      written = table.update(hasOld ? rows.old : null, rows.row, event);
+    }
     if (!written) return this.#refused(message);
+    this.#answered = false;
     this.#wrote(table);
     this.#ordinal++;
     return PUSHED.consumed;
   }
 
+  /** Whether values are to be looked up that an update of a key has left out. */
+  #isWanted(table: TableEncoder): boolean {
+    const { row, old } = this.#rows;
+    if (old.full || !lacksValues(row, table.table) || !table.moves(old, row)) return false;
+    return this.#follows(table.name, this.commitLsn);
+  }
+
   #truncate(message: StreamMessage): Pushed {
     for (const oid of parseTruncate(reader(message))) {
-      const table = this.#table(oid);
+      const table = this.#tables.find(oid);
       if (table === null) continue;
       table.truncate(this.#event);
       this.#wrote(table);
@@ -282,15 +289,6 @@ export class StreamEncoder {
     this.#changes++;
     const { schemas } = this.#topics;
     if (schemas?.waits === true) schemas.tell(table.oid, this.#event);
-  }
-
-  #table(oid: number): TableEncoder | null {
-    if (oid === this.#lastOid) return this.#lastTable;
-    const table = this.#tables.get(oid);
-    if (table === undefined) throw unexpected('A change came before its table was described.');
-    this.#lastOid = oid;
-    this.#lastTable = table;
-    return table;
   }
 
   /**

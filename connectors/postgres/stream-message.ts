@@ -18,6 +18,13 @@ export function lsnOf(high: number, low: number): bigint {
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }
 
+/** For later: the bytes of a message are used again. */
+export function copyOf(message: StreamMessage): StreamMessage {
+  const { bytes, start, end } = message;
+  const kept = Buffer.from(bytes.subarray(start, end));
+  return { ...message, bytes: kept, start: 0, end: kept.length };
+}
+
 /** Reads what comes after the letter. */
 export function reader({ bytes, start, end }: StreamMessage): WireReader {
   return new WireReader(bytes, start + 1, end);

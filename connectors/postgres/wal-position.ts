@@ -50,6 +50,15 @@ export interface CopiesState {
   readonly jobs: readonly CopyJob[];
   /** Tables without a key whose rows were read at a place that the stream is not past yet. */
   readonly cuts?: readonly TableCut[];
+  /** Tables whose rows were read in ranges, at places that the stream is not past yet. */
+  readonly followed?: readonly FollowedTable[];
+}
+
+/** Rows of it that move are looked up until the stream is past `until`, an LSN in hex. */
+export interface FollowedTable {
+  /** `schema.table`. */
+  readonly table: string;
+  readonly until: string;
 }
 
 /** What an unfinished snapshot has published. Key values travel in it: it is never logged. */
@@ -83,7 +92,7 @@ export interface RangeBounds {
   readonly until: readonly string[] | null;
 }
 
-type Copies = Pick<CopiesState, 'jobs' | 'cuts'>;
+type Copies = Omit<CopiesState, 'step'>;
 
 export const COMPLETE = 0xffff_ffff;
 
@@ -93,8 +102,9 @@ export function formatPosition(at: WalPosition): Position {
   if (at.snapshot !== null) return position(`${text};snapshot=${JSON.stringify(at.snapshot)}`);
   const { copies } = at;
   if (copies === undefined || copies === null) return position(text);
-  const { step, jobs, cuts = [] } = copies;
-  return position(`${text};copies=${hex(BigInt(step), 8)}${JSON.stringify({ jobs, cuts })}`);
+  const { step, jobs, cuts = [], followed = [] } = copies;
+  const state = { jobs, cuts, ...(followed.length === 0 ? {} : { followed }) };
+  return position(`${text};copies=${hex(BigInt(step), 8)}${JSON.stringify(state)}`);
 }
 
 const FORM =

@@ -1,19 +1,17 @@
-import type { OutgoingBuffer } from '../../broker/outgoing-buffer.ts';
 import type { ChangeBatch } from '../connector.ts';
 import type { Connection } from './connection.ts';
-import type { CopyRunner } from './copy-runner.ts';
 import type { CopyStream } from './keyless-copies.ts';
 import { Doorbell } from './doorbell.ts';
-import type { ResolvedOptions } from './options.ts';
+import type { MovedRows } from './moved-rows.ts';
 import { OutgoingExchange } from './outgoing-exchange.ts';
 import { LETTER, type Relation } from './pgoutput.ts';
 import { StreamCuts, type TableCut } from './stream-cuts.ts';
-import type { StreamMessage } from './stream-message.ts';
+import { copyOf, type StreamMessage } from './stream-message.ts';
+import type { StreamParts } from './stream-parts.ts';
 import type { TableEncoder } from './table-encoder.ts';
 import { int32At } from './types/type-codec.ts';
-import { PUSHED, StreamEncoder } from './stream-encoder.ts';
-import type { StreamTables } from './stream-tables.ts';
-import type { StreamTopics } from './stream-topics.ts';
+import { PUSHED } from './pushed.ts';
+import { StreamEncoder } from './stream-encoder.ts';
 import { COMPLETE, flushLsn, formatPosition, type WalPosition } from './wal-position.ts';
 import { WalReceiver, type WalHandler } from './wal-receiver.ts';
 
@@ -23,16 +21,12 @@ import { WalReceiver, type WalHandler } from './wal-receiver.ts';
  * batch, and with it the socket: that is all of the back-pressure (I9).
  */
 export class WalStream implements CopyStream, AsyncDisposable {
-  readonly #options: ResolvedOptions;
+  readonly #parts: StreamParts;
   readonly #receiver: WalReceiver;
   readonly #encoder: StreamEncoder;
-  readonly #tables: StreamTables;
-  readonly #copies: CopyRunner;
-  readonly #buffer: OutgoingBuffer;
   readonly #exchange = new OutgoingExchange();
   readonly #bell = new Doorbell();
   readonly #timer: NodeJS.Timeout;
-  readonly #flushed: () => bigint;
   /** What all positions of this stream have. */
   readonly #common: Pick<WalPosition, 'snapshot' | 'timeline'>;
   /** What was last delivered, and how much until then. */
@@ -53,39 +47,23 @@ export class WalStream implements CopyStream, AsyncDisposable {
   #delayed: StreamMessage | null = null;
   #failure: { readonly error: unknown } | null = null;
 
-  constructor(
-    connection: Connection,
-    from: {
-      readonly options: ResolvedOptions;
-      readonly after: WalPosition;
-      readonly tables: StreamTables;
-      /** Where everything is written. */
-      readonly buffer: OutgoingBuffer;
-      readonly topics: StreamTopics;
-      readonly copies: CopyRunner;
-      /** I1: what the server may forget, as far as it was acknowledged. */
-      readonly flushed: () => bigint;
-    },
-  ) {
-    const { options, after } = from;
-    this.#options = options;
+  constructor(connection: Connection, parts: StreamParts) {
+    const { options, after, moved } = parts;
+    this.#parts = parts;
     connection.release();
-    this.#tables = from.tables;
-    this.#buffer = from.buffer;
-    this.#copies = from.copies;
-    this.#copies.attach(this);
+    this.#parts.copies.attach(this);
     this.#delivered = after;
     const { timeline } = after;
     this.#common = { snapshot: null, ...(timeline === undefined ? {} : { timeline }) };
-    this.#flushed = from.flushed;
-    this.#encoder = new StreamEncoder({ resume: after, topics: from.topics });
+    const follows: MovedRows['follows'] = (table, commitLsn) => moved.follows(table, commitLsn);
+    this.#encoder = new StreamEncoder({ resume: after, topics: parts.topics, follows });
     this.#cuts = new StreamCuts(after.copies?.cuts ?? [], (oid) => this.#redefine(oid));
     this.#receiver = new WalReceiver(connection, this.#handler, options.silenceMsMax);
     this.#receiver.start({
       slot: options.slot,
       publication: options.publication,
       startLsn: flushLsn(after),
-      binary: from.tables.binary,
+      binary: parts.tables.binary,
     });
     this.#timer = setInterval(() => this.#tick(), options.statusIntervalMs);
     this.#timer.unref();
@@ -97,9 +75,9 @@ export class WalStream implements CopyStream, AsyncDisposable {
       if (signal.aborted) return;
       if (this.#failure !== null) throw this.#failure.error;
       // A copy is given its turn between two batches, and the stream between two ranges of a copy.
-      if (this.#copies.due) yield* this.#copies.batches();
+      if (this.#parts.copies.due) yield* this.#parts.copies.batches();
       const batch = this.take();
-      if (batch === null && this.#copies.due) continue;
+      if (batch === null && this.#parts.copies.due) continue;
       if (batch === null) await this.#bell.heard(signal);
       else yield batch;
     }
@@ -164,9 +142,9 @@ export class WalStream implements CopyStream, AsyncDisposable {
     const changes = encoder.changes - this.#changesDelivered;
     if (this.#waiting === 0 && !this.#idleDue()) return null;
     const reached = this.#reached();
-    if (!this.#cuts.none && this.#definition === null) {
-      this.#cuts.pass(reached.commitLsn);
-      this.#copies.jobs.passed(reached.commitLsn);
+    if (this.#definition === null) {
+      if (!this.#cuts.none) this.#cuts.pass(reached.commitLsn);
+      this.#parts.copies.jobs.passed(reached.commitLsn);
     }
     const at = this.#withCopies(reached);
     this.#delivered = at;
@@ -175,7 +153,7 @@ export class WalStream implements CopyStream, AsyncDisposable {
     this.#idleAt = performance.now();
     this.#idleWanted = false;
     const batch = {
-      outgoing: this.#exchange.take(this.#buffer),
+      outgoing: this.#exchange.take(this.#parts.buffer),
       position: formatPosition(at),
       changes,
       committedAt: changes === 0 ? null : encoder.committedAt,
@@ -194,7 +172,7 @@ export class WalStream implements CopyStream, AsyncDisposable {
    * at the same place the greater step is the later text.
    */
   #withCopies(at: WalPosition): WalPosition {
-    const { jobs } = this.#copies;
+    const { jobs } = this.#parts.copies;
     const { commitLsn, ordinal } = this.#delivered;
     const moved = at.commitLsn !== commitLsn || at.ordinal !== ordinal;
     return { ...at, copies: jobs.none && moved ? null : jobs.state };
@@ -221,7 +199,7 @@ export class WalStream implements CopyStream, AsyncDisposable {
   #idleDue(): boolean {
     if (this.#encoder.inTransaction) return false;
     const elapsed = performance.now() - this.#idleAt;
-    if (!this.#idleWanted && elapsed < this.#options.idlePositionIntervalMs) return false;
+    if (!this.#idleWanted && elapsed < this.#parts.options.idlePositionIntervalMs) return false;
     return flushLsn(this.#reached()) > flushLsn(this.#delivered);
   }
 
@@ -232,7 +210,7 @@ export class WalStream implements CopyStream, AsyncDisposable {
 
   #sendStatus(): void {
     const read = this.#encoder.endLsn ?? 0n;
-    const flushed = this.#flushed();
+    const flushed = this.#parts.flushed();
     const written = read > this.#walEnd ? read : this.#walEnd;
     this.#receiver.sendStatus(written > flushed ? written : flushed, flushed);
   }
@@ -241,9 +219,7 @@ export class WalStream implements CopyStream, AsyncDisposable {
     chunkBegins: () => this.#encoder.processedAt(Date.now()),
     change: (message) => {
       if (this.#cuts.none || !this.#cuts.delays(message)) return this.#push(message);
-      const { bytes, start, end } = message;
-      const kept = Buffer.from(bytes.subarray(start, end));
-      this.#delayed = { ...message, bytes: kept, start: 0, end: kept.length };
+      this.#delayed = copyOf(message);
       return false;
     },
     keepalive: (walEnd, replyWanted) => {
@@ -255,9 +231,9 @@ export class WalStream implements CopyStream, AsyncDisposable {
     chunkEnds: () => {
       const waiting = this.#waiting;
       if (waiting > 0 || this.#idleDue()) this.#bell.ring();
-      const { batchRowsMax, batchBytesMax } = this.#options;
+      const { batchRowsMax, batchBytesMax } = this.#parts.options;
       // I9: the socket is read no further than that, however large the transaction is.
-      return waiting < batchRowsMax && this.#buffer.bytes < batchBytesMax;
+      return waiting < batchRowsMax && this.#parts.buffer.bytes < batchBytesMax;
     },
     failed: (error) => {
       this.#failure ??= { error };
@@ -272,16 +248,38 @@ export class WalStream implements CopyStream, AsyncDisposable {
       const xid = int32At(message.bytes, message.start + 17);
       this.#cuts.begins(xid, this.#encoder.commitLsn);
     }
+    if (pushed === PUSHED.needsRow) {
+      this.#definition = this.#complete(copyOf(message));
+      return false;
+    }
     if (pushed !== PUSHED.needsTable) return true;
     const { relation } = this.#encoder;
     if (relation !== null) this.#definition = this.#define(relation);
     return false;
   }
 
+  /** An update that lacks values of a row which has moved is completed while the stream waits. */
+  async #complete(message: StreamMessage): Promise<void> {
+    const encoder = this.#encoder;
+    try {
+      const { table } = this.#encoders.get(int32At(message.bytes, 1) >>> 0) as TableEncoder;
+      const whole = await this.#parts.moved.complete(message, { table, xid: encoder.xid });
+      const { relation } =
+        encoder.answer(whole) === PUSHED.needsTable ? encoder : { relation: null };
+      if (relation !== null) return await this.#define(relation);
+    } catch (error) {
+      this.#handler.failed(error);
+      return;
+    }
+    this.#definition = null;
+    this.#bell.ring();
+    this.#goOn();
+  }
+
   /** The table that the stream describes next is looked up while the stream waits. */
   async #define(relation: Relation): Promise<void> {
     try {
-      const encoder = await this.#tables.encoderOf(relation, this.#buffer);
+      const encoder = await this.#parts.tables.encoderOf(relation, this.#parts.buffer);
       this.#encoders.set(relation.oid, encoder);
       this.#redefine(relation.oid);
     } catch (error) {

@@ -14,6 +14,8 @@ export interface CapturedChange {
   /** The whole value, decoded. */
   readonly value: Record<string, unknown>;
   readonly position: Position;
+  /** JSON of the key that the row had before; null if it has not changed. */
+  readonly oldKey: string | null;
 }
 
 /** Runs a connector and keeps all that it delivers. */
@@ -69,6 +71,7 @@ export class Capture {
           after: after as CapturedChange['after'],
           value: decoded,
           position: batch.position,
+          oldKey: cursor.header('__debezium.oldkey')?.toString() ?? null,
         });
       }
     }

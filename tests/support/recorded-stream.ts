@@ -4,11 +4,8 @@ import { OutgoingBuffer } from '../../broker/outgoing-buffer.ts';
 import { RecordCursor, type PlainRecord } from '../../broker/records.ts';
 import { tableOfRelation } from '../../connectors/postgres/relation.ts';
 import type { Relation } from '../../connectors/postgres/pgoutput.ts';
-import {
-  PUSHED,
-  StreamEncoder,
-  type StreamPosition,
-} from '../../connectors/postgres/stream-encoder.ts';
+import { PUSHED } from '../../connectors/postgres/pushed.ts';
+import { StreamEncoder, type StreamPosition } from '../../connectors/postgres/stream-encoder.ts';
 import type { StreamTopics } from '../../connectors/postgres/stream-topics.ts';
 import type { StreamMessage } from '../../connectors/postgres/stream-message.ts';
 import { openTableEncoder, type EncoderContext } from '../../connectors/postgres/table-encoder.ts';
