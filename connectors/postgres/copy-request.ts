@@ -46,7 +46,7 @@ async function checkCondition(
   try {
     await connection.client.query({
       // A statement with parameters is one statement, whatever is in it.
-      text: `EXPLAIN SELECT FROM ${quoteTable(table)} t WHERE (${where}\n) LIMIT $1`,
+      text: `EXPLAIN SELECT FROM ${quoteTable(table)} WHERE (${where}\n) LIMIT $1`,
       values: [1],
     });
   } catch (cause) {

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { copying, soon, start } from '../../tests/support/copying.ts';
 import { hurried, snapshotTaken, streaming } from '../../tests/support/postgres-items.ts';
 import {
   startPostgres,
@@ -14,8 +15,6 @@ beforeAll(async () => {
   server = await startPostgres();
 });
 afterAll(() => server[Symbol.asyncDispose]());
-
-const soon = { timeout: 15_000 };
 
 async function people(): Promise<TestDatabase> {
   const database = await server.createDatabase();
@@ -109,6 +108,38 @@ describe('a filter of rows', () => {
     await database.query(`INSERT INTO people VALUES (12, '', ''), (13, '', '')`);
     await expect.poll(() => capture.changes.at(-1)?.key, soon).toBe('{"id":12}');
     expect(keys().length).toBe(7);
+  });
+
+  test.each(['people.id > 1', 'public.people.id > 1', '"people"."id" > 1 AND id < 100'])(
+    'may name its table, in the snapshot, in copies and in the stream: %s',
+    async (filter) => {
+      await using database = await people();
+      await database.query(`INSERT INTO people SELECT g, '', '' FROM generate_series(2, 9) g`);
+      const of = { ...filtered(database, filter), snapshotRowsPerRange: 3 };
+      await using running = copying(of, await snapshotTaken(of));
+      const { capture } = running;
+      expect(capture.changes.length).toBe(8);
+      await start(running, 'public.people', 'people.id > 4 AND public.people.id > 5');
+      await expect.poll(() => running.state('public.people'), soon).toBe('done');
+      expect(capture.changes.length).toBe(12);
+      await database.query(`UPDATE people SET note = 'new'`);
+      await expect.poll(() => capture.changes.length, soon).toBe(20);
+    },
+  );
+
+  test('may name a partitioned table without a key', async () => {
+    await using database = await server.createDatabase();
+    await database.query(`
+      CREATE TABLE log (n int) PARTITION BY RANGE (n);
+      CREATE TABLE low PARTITION OF log FOR VALUES FROM (0) TO (10);
+      CREATE TABLE high PARTITION OF log FOR VALUES FROM (10) TO (20);
+      ALTER TABLE log REPLICA IDENTITY FULL; ALTER TABLE low REPLICA IDENTITY FULL;
+      ALTER TABLE high REPLICA IDENTITY FULL;
+      INSERT INTO log SELECT generate_series(0, 19)`);
+    const capture = await snapshotTaken(
+      hurried(database, { tables: ['public.log'], filters: { 'public.log': 'log.n > 4' } }),
+    );
+    expect(capture.changes.length).toBe(15);
   });
 
   test('that would break updates in the application is refused, with the SQL', async () => {

@@ -156,7 +156,7 @@ export async function tablesWithRows(
     if (found.has(of)) continue;
     const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
     const [row] = await connection.rows<{ some: boolean }>(
-      `SELECT EXISTS (SELECT FROM ${relation} t ${where}) AS some`,
+      `SELECT EXISTS (SELECT FROM ${relation} ${where}) AS some`,
     );
     if (row?.some === true) found.add(of);
   }

@@ -15,9 +15,9 @@ export interface SnapshotUnit {
   readonly name: string;
   readonly of: CataloguedTable;
   readonly oid: number;
-  /** Quoted. */
+  /** For `FROM`. A filter may name its table, so that is what the rows are called. */
   readonly relation: string;
-  /** Of the rows wanted, as SQL about the row `t`. */
+  /** Of the rows wanted, as SQL about the rows of `relation`. */
   readonly conditions: readonly string[];
 }
 
@@ -46,7 +46,7 @@ export async function snapshotUnits(
         name: `${leaf.schema}.${leaf.name}`,
         of,
         oid: leaf.oid,
-        relation: quoteTable(leaf),
+        relation: `${quoteTable(leaf)} ${quoteName(table.name)}`,
         conditions: whole.conditions,
       });
     }
@@ -73,12 +73,12 @@ export async function keyBound(
   unit: SnapshotUnit,
   { range, rowsMax }: { readonly range: RangeBounds; readonly rowsMax: number },
 ): Promise<readonly string[] | null> {
-  const columns = unit.of.table.key.map((name) => `t.${quoteName(name)}`);
+  const columns = keyColumns(unit);
   await nameTypesOf(connection, unit);
   // Two rows, so that there is one behind the bound: the last range is never empty.
   const [row, next] = await connection.rows<{ bound: string[] }>(
     `SELECT ARRAY[${columns.map((column) => `${column}::text`).join(', ')}] AS bound
-     FROM ${unit.relation} t ${where(keyCondition(unit, range))}
+     FROM ${unit.relation} ${where(keyCondition(unit, range))}
      ORDER BY ${columns.join(', ')} OFFSET ${rowsMax - 1} LIMIT 2`,
   );
   const until = row === undefined || next === undefined ? range.until : row.bound;
@@ -155,17 +155,22 @@ export function copyRange(unit: SnapshotUnit, range: RangeBounds, seen: string |
       ? keyCondition(unit, range)
       : [...unit.conditions, ...pageCondition(range)];
   if (seen !== null) conditions.push(seen);
-  const select = `SELECT ${copySelect(table)} FROM ${unit.relation} t ${where(conditions)}`;
+  const select = `SELECT ${copySelect(table)} FROM ${unit.relation} ${where(conditions)}`;
   return `COPY (${select}) TO STDOUT (FORMAT binary)`;
 }
 
 function keyCondition(unit: SnapshotUnit, { after, until }: RangeBounds): string[] {
-  const columns = unit.of.table.key.map((name) => `t.${quoteName(name)}`).join(', ');
+  const columns = keyColumns(unit).join(', ');
   return [
     ...unit.conditions,
     ...(after === null ? [] : [`(${columns}) > (${literals(after)})`]),
     ...(until === null ? [] : [`(${columns}) <= (${literals(until)})`]),
   ];
+}
+
+/** With their table, so that they are never an output column. */
+function keyColumns({ of: { table } }: SnapshotUnit): string[] {
+  return table.key.map((name) => `${quoteName(table.name)}.${quoteName(name)}`);
 }
 
 function literals(bound: readonly string[]): string {
@@ -174,8 +179,8 @@ function literals(bound: readonly string[]): string {
 
 function pageCondition({ after, until }: RangeBounds): string[] {
   return [
-    ...(after === null ? [] : [`t.ctid >= '(${Number(after[0])},0)'::tid`]),
-    ...(until === null ? [] : [`t.ctid < '(${Number(until[0])},0)'::tid`]),
+    ...(after === null ? [] : [`ctid >= '(${Number(after[0])},0)'::tid`]),
+    ...(until === null ? [] : [`ctid < '(${Number(until[0])},0)'::tid`]),
   ];
 }
 

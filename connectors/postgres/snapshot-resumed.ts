@@ -9,7 +9,7 @@ export async function seenCondition(connection: Connection, snapshot: string): P
   );
   const next = BigInt(row?.next ?? '0');
   const epoch = next - (next & 0xffff_ffffn);
-  const xid = 't.xmin::text::bigint';
+  const xid = 'xmin::text::bigint';
   const wide = `(${xid} + CASE WHEN ${xid} > ${next - epoch} THEN ${epoch - 0x1_0000_0000n} ELSE ${epoch} END)`;
   const earlier = `'${snapshot.replaceAll("'", "''")}'::pg_snapshot`;
   return `pg_visible_in_snapshot(greatest(${wide}, 0)::text::xid8, ${earlier})`;
