@@ -71,8 +71,8 @@ export const UNCHANGED = 'millrace.unchanged';
 /** Header with what a record's types cannot say: image or key, then column, then the source's own text. */
 export const EXACT = 'millrace.exact';
 
-/** Column and the source's own text of its value. */
-export type ExactTexts = Readonly<Record<string, string>>;
+/** Columns and the source's own text of their values. */
+export type ExactTexts = readonly (readonly [column: string, text: string])[];
 
 /** The id of the schema that a record's key or value was written with. Throws `RECORD_MALFORMED`. */
 export function schemaIdOf(

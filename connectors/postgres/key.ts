@@ -21,7 +21,7 @@ export class Key {
   readonly #adjustment: NameAdjustment;
   #at = 0;
   /** Text of the key's values that their types cannot say; null if they say all. */
-  exact: Record<string, string> | null = null;
+  exact: readonly (readonly [column: string, text: string])[] | null = null;
 
   constructor(
     table: PgTable,
@@ -97,7 +97,7 @@ export class Key {
         },
       );
     }
-    this.exact = { ...this.exact, [this.column]: text };
+    this.exact = [...(this.exact ?? []), [this.column, text]];
   }
 
   /** Whether two rows have the very same bytes in all key columns; if not, the keys may still be equal. */

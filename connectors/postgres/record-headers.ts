@@ -1,7 +1,10 @@
 /** Columns that the source did not send: a JSON array, with what stands for them in the image to be ignored. */
 export const UNCHANGED_HEADER = Buffer.from('millrace.unchanged');
 
-/** JSON of what the record's types cannot say: image or `key`, then column, then Postgres' own text. */
+/**
+ * JSON of what the record's types cannot say: by image or `key`, pairs of column and Postgres' own text.
+ * Pairs, since V8 13.6 (Node 24) mistakes names of properties that have escapes for one another.
+ */
 export const EXACT_HEADER = Buffer.from('millrace.exact');
 
 /** Debezium's: on the delete of the old key of a key change, and on the insert of the new one. */

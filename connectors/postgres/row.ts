@@ -40,7 +40,7 @@ export class Row {
   #missingBefore: Int32Array = new Int32Array(0);
   #missingNames: Buffer = Buffer.alloc(0);
   /** Text of the values that their types cannot say, by image and column; null if there is none. */
-  #exact: Partial<Record<Image, Record<string, string>>> | null = null;
+  #exact: Partial<Record<Image, [column: string, text: string][]>> | null = null;
   /** The image being written. */
   image: Image = 'after';
 
@@ -108,11 +108,11 @@ export class Row {
     }
     inexact.exactness = EXACTNESS.exact;
     this.#exact ??= {};
-    (this.#exact[this.image] ??= {})[column.name] = inexact.text;
+    (this.#exact[this.image] ??= []).push([column.name, inexact.text]);
   }
 
   /** What the header `millrace.exact` says of the record since `start`; null if all values are exact. */
-  exact(key: Readonly<Record<string, string>> | null): Buffer | null {
+  exact(key: readonly (readonly [column: string, text: string])[] | null): Buffer | null {
     if (this.#exact === null && key === null) return null;
     return Buffer.from(JSON.stringify({ ...(key === null ? {} : { key }), ...this.#exact }));
   }

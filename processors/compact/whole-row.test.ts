@@ -64,16 +64,31 @@ const exact = (record: PlainRecord, text: object): PlainRecord => ({
 test('a column that is put in brings along what its type could not say of it', async () => {
   await using processor = await run.open();
   await run.give(processor, [
-    exact(insert(1, 1n, 'long'), { after: { body: '{{1}}', note: 'gone' } }),
-    exact(update(2n, ['body'], { note: 'b' }), { after: { note: 'NaN' } }),
+    exact(insert(1, 1n, 'long'), {
+      after: [
+        ['body', '{{1}}'],
+        ['note', 'gone'],
+      ],
+    }),
+    exact(update(2n, ['body'], { note: 'b' }), { after: [['note', 'NaN']] }),
     update(3n, ['body'], { note: 'c' }),
   ]);
   const told = run.log
     .records(changes)
     .map(({ headers }) => headers?.map(({ name, value }) => [name, String(value)]));
   expect(told.slice(1)).toEqual([
-    [['millrace.exact', JSON.stringify({ after: { note: 'NaN', body: '{{1}}' } })]],
-    [['millrace.exact', JSON.stringify({ after: { body: '{{1}}' } })]],
+    [
+      [
+        'millrace.exact',
+        JSON.stringify({
+          after: [
+            ['note', 'NaN'],
+            ['body', '{{1}}'],
+          ],
+        }),
+      ],
+    ],
+    [['millrace.exact', JSON.stringify({ after: [['body', '{{1}}']] })]],
   ]);
 });
 

@@ -90,11 +90,13 @@ export class WholeRow {
     if (theirs === undefined) return null;
     const image = imageOf(cursor);
     const own = exactOf(cursor) ?? {};
-    const merged = { ...own[image] };
+    const merged = [...(own[image] ?? [])];
     for (const [column, { name }] of schema.reader.columns.entries()) {
       const lending = this.#take[column] as number;
-      const text = lending < 0 ? undefined : theirs[lender.reader.columns[lending]?.name ?? ''];
-      if (text !== undefined) merged[name] = text;
+      if (lending < 0) continue;
+      const lent = lender.reader.columns[lending]?.name;
+      const found = theirs.find(([column]) => column === lent);
+      if (found !== undefined) merged.push([name, found[1]]);
     }
     return Buffer.from(JSON.stringify({ ...own, [image]: merged }));
   }
@@ -188,7 +190,7 @@ function imageOf({ op }: RecordCursor): string {
   return op === DELETE ? 'before' : 'after';
 }
 
-type Exact = Record<string, Record<string, string>>;
+type Exact = Record<string, [column: string, text: string][]>;
 
 function exactOf(record: RecordCursor): Exact | null {
   if (!record.findHeader(EXACT)) return null;
@@ -196,7 +198,8 @@ function exactOf(record: RecordCursor): Exact | null {
   const text = bytes.toString('utf8', headerStart, headerStart + Math.max(headerLength, 0));
   try {
     const exact: unknown = JSON.parse(text);
-    if (typeof exact === 'object' && exact !== null) return exact as Exact;
+    const isExact = typeof exact === 'object' && exact !== null;
+    if (isExact && Object.values(exact).every(Array.isArray)) return exact as Exact;
   } catch {
     // What follows is thrown for any other JSON too.
   }
@@ -204,7 +207,7 @@ function exactOf(record: RecordCursor): Exact | null {
     'RECORD_MALFORMED',
     'what a record says of inexact values cannot be read',
     {
-      expected: 'header millrace.exact: a JSON object by image and column',
+      expected: 'header millrace.exact: a JSON object, by image pairs of column and text',
     },
   );
 }

@@ -59,7 +59,7 @@ export class RowPlan {
 
   /** Writes what the schema could not say over what was read; `only` limits it to some table columns. */
   writeExact(texts: ExactTexts, row: number, only?: ReadonlySet<number>): void {
-    for (const [name, text] of Object.entries(texts)) {
+    for (const [name, text] of texts) {
       const place = this.places[this.names.indexOf(name)] ?? -1;
       const vector = this.#vectors[place];
       const sqlType = this.#table[place]?.type;

@@ -98,7 +98,8 @@ export async function carried(
   );
   const found = seen.map(({ after, exact }): [unknown, unknown] => [
     after?.['v'],
-    (exact as { after?: { v?: unknown } } | null)?.after?.v ?? null,
+    (exact as { after?: [string, unknown][] } | null)?.after?.find(([name]) => name === 'v')?.[1] ??
+      null,
   ]);
   const half = values.length;
   expect(found.slice(half), 'snapshot and stream agree').toEqual(found.slice(0, half));
