@@ -61,7 +61,10 @@ export async function programFolder(version: PostgresVersion): Promise<string> {
   return dirname((await binaries(version)).postgres);
 }
 
-/** Extensions that do not come with Postgres, and the folders of programs of servers that have them. */
+/**
+ * Extensions that do not come with Postgres, and the folders of programs of servers that have them.
+ * `npm test` fetches what can be had.
+ */
 const EXTENSIONS = {
   /** `apt-get install postgresql-15-postgis-3` */
   postgis: { control: '/usr/share/postgresql/15/extension/postgis.control', programs: DEBIAN_15 },

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestCounts } from './counting-reporter.ts';
 import { kafkaDistribution, kafkaVersions, whyNoKafka } from './kafka-distribution.ts';
+import { hasExtension, hasPostgres } from './postgres.ts';
 
 /**
  * `npm test`: runs everything that can run on this machine. Vitest runs in a child and has ended
@@ -15,6 +16,7 @@ const file = join(folder, 'counts.json');
 
 fetchServers();
 await fetchKafka();
+fetchExtensions();
 const vitest = spawn(
   process.execPath,
   [
@@ -60,6 +62,44 @@ async function fetchKafka(): Promise<void> {
     const said = error instanceof Error ? error.message.split('\n', 1)[0] : '';
     process.env['NO_KAFKA'] = `Apache Kafka could not be fetched: ${said}`;
   }
+}
+
+/** Servers with extensions, as far as they can be had; what cannot is said, and its tests are skipped. */
+function fetchExtensions(): void {
+  if (!hasExtension('vector')) {
+    const versions = join(root, 'tests/postgres-versions');
+    fetch('npm', ['run', '--silent', 'pgvector', '--prefix', versions]);
+    if (!hasExtension('vector'))
+      lacking('pgvector', 'needs python3 with pip, and a wheel for here');
+  }
+  if (hasExtension('postgis')) return;
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot && hasPostgres(15)) {
+    fetch('apt-get', [
+      'install',
+      '-y',
+      '-qq',
+      '--no-install-recommends',
+      'postgresql-15-postgis-3',
+    ]);
+  }
+  if (!hasExtension('postgis')) {
+    lacking(
+      'PostGIS',
+      "needs Debian's postgresql-15 and postgresql-15-postgis-3, or root to fetch it",
+    );
+  }
+}
+
+/** Quietly: what it says is shown only if it fails. */
+function fetch(command: string, args: readonly string[]): void {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const { status, stderr } = spawnSync(command, args, { env, encoding: 'utf8', timeout: 300_000 });
+  if (status !== 0) console.log(`${command} ${args[0]} failed: ${stderr?.trim() ?? 'not found'}`);
+}
+
+function lacking(extension: string, why: string): void {
+  console.log(`${extension} cannot be had here, its tests are skipped: ${why}`);
 }
 
 function readCounts(): TestCounts {
