@@ -199,7 +199,8 @@ describe.each(([15, 18] as const).filter(hasPostgres))('PostgreSQL %i', (version
     async (table) => {
       await using other = await server.createDatabase();
       await other.query(beforeSnapshot());
-      const run = { tables: [table], change: async () => {}, ends: () => false };
+      const options = { slot: 'refused' };
+      const run = { tables: [table], options, change: async () => {}, ends: () => false };
       await expect(replayed(other, run)).rejects.toMatchObject({ code: 'SOURCE_IDENTITY' });
     },
   );

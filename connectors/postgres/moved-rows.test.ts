@@ -111,11 +111,11 @@ describe('a row that moves from a range that is still to be copied to one that w
       await taken(wider, capture, () => capture.positions.length >= until);
     }
     await using running = copying(wider, capture);
-    await database.query(`INSERT INTO items VALUES (-1, 0, 'end')`);
-    await expect.poll(() => capture.changes.at(-1)?.key, soon).toBe('{"id":-1}');
     await expect
       .poll(() => running.copies().every(({ state }) => state === 'done'), soon)
       .toBe(true);
+    await database.query(`INSERT INTO items VALUES (-1, 0, 'end')`);
+    await expect.poll(() => capture.changes.at(-1)?.key, soon).toBe('{"id":-1}');
     expect(newestRows(capture)).toEqual(await contents(database));
   });
 
