@@ -117,7 +117,8 @@ export function brokerMembers(test: BrokerTest): void {
     const published = broker.publish([to(output, 0, [record('k', 'made of it')])], { consumed });
     const isCommitted = async (): Promise<boolean> => {
       const { groups } = await broker.describe();
-      return groups.some((one) => one.group === group && one.committed[0]?.next === 3);
+      // Marks of transactions may stand behind what was read: a cluster counts them.
+      return groups.some((one) => one.group === group && (one.committed[0]?.next ?? 0) >= 3);
     };
     while (!(await isCommitted())) await new Promise((resolve) => setImmediate(resolve));
     expect(values(await readAll(broker, output))).toEqual(['made of it']);
