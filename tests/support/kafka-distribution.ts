@@ -1,9 +1,9 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { copyFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { cached, cacheFolder, isThere, mavenDependency } from './maven.ts';
 
 const run = promisify(execFile);
 
@@ -25,45 +25,17 @@ export function whyNoKafka(): string | null {
  * Folder of a version's jars and of a formatted storage to copy: `libs/`, `bootstrap.checkpoint`. It is
  * fetched once with Maven and kept in the user's cache.
  */
-export async function kafkaDistribution(version: KafkaVersion): Promise<string> {
-  const home = folderOf(version);
-  if (existsSync(home)) return home;
-  const cache = join(home, '..');
-  await mkdir(cache, { recursive: true });
-  // Built aside and moved into place, so that two test runs at once do no harm.
-  const folder = await mkdtemp(join(cache, '.fetching-'));
-  try {
-    await fetchJars(version, join(folder, 'libs'));
+export function kafkaDistribution(version: KafkaVersion): Promise<string> {
+  return cached(folderOf(version), async (folder) => {
+    const pom = join(import.meta.dirname, 'kafka/pom.xml');
+    const output = `-DoutputDirectory=${join(folder, 'libs')}`;
+    const options = ['-f', pom, `-Dkafka.version=${version}`, '-DincludeScope=runtime', output];
+    await mavenDependency('copy-dependencies', options, folder);
     await format(folder);
-    await rename(folder, home).catch((error: unknown) => {
-      if (!existsSync(home)) throw error;
-    });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-  return home;
+  });
 }
 
-function folderOf(version: KafkaVersion): string {
-  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
-  return join(cache, 'millrace', 'kafka', version);
-}
-
-async function fetchJars(version: KafkaVersion, output: string): Promise<void> {
-  const pom = join(import.meta.dirname, 'kafka/pom.xml');
-  // Maven remembers a failed download and would not ask again without -U.
-  const common = ['-q', '-B', '-U', '-ntp', '-f', pom, `-Dkafka.version=${version}`];
-  const goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies';
-  const args = [...common, goal, '-DincludeScope=runtime', `-DoutputDirectory=${output}`];
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await run('mvn', args, { maxBuffer: 16 * 1024 * 1024 });
-      return;
-    } catch (error) {
-      if (attempt === 4) throw error;
-    }
-  }
-}
+const folderOf = (version: KafkaVersion): string => cacheFolder('kafka', version);
 
 /**
  * Formats a storage folder once per version. Its checkpoint holds feature levels only, no cluster or node,
@@ -87,13 +59,4 @@ async function format(folder: string): Promise<void> {
   await run('java', [...tool, 'format', '-t', 'AAAAAAAAAAAAAAAAAAAAAQ', '-c', properties]);
   await copyFile(join(data, 'bootstrap.checkpoint'), join(folder, 'bootstrap.checkpoint'));
   await rm(data, { recursive: true });
-}
-
-function isThere(command: string): boolean {
-  try {
-    execFileSync('which', [command], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
 }
