@@ -257,7 +257,6 @@ export class Tables {
       await this.#session.run(this.#dialect.renameTable(made.table, target.table));
     }
     await this.#notes.move(made.target, target);
-    this.#stored = null;
     const append = made.table?.mode === 'append';
     if (truncated === null || append) return;
     const newer = made.truncated === null || isAbove(truncated.high, truncated.low, made.truncated);
