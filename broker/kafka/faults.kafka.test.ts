@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { silent } from '../../log.ts';
 import {
   consumedOf,
@@ -14,6 +14,7 @@ import {
 } from '../../tests/conformance/broker-under-test.ts';
 import { numbered, numbers } from '../../tests/conformance/broker-topics.ts';
 import { deleteTopic } from '../../tests/support/kafka-deletes.ts';
+import { describeWhere } from '../../tests/support/describe-where.ts';
 import { whyNoKafka } from '../../tests/support/kafka-distribution.ts';
 import { startKafka, type TestKafka } from '../../tests/support/kafka.ts';
 import { freePorts } from '../../tests/support/supervised.ts';
@@ -25,7 +26,7 @@ import type { KafkaOptions } from './options.ts';
 
 const reason = whyNoKafka();
 
-describe.skipIf(reason !== null)(`troubles (${reason ?? 'of a real cluster'})`, () => {
+describeWhere(reason, 'troubles (of a real cluster)', () => {
   let kafka: TestKafka;
   beforeAll(async () => {
     kafka = await startKafka();

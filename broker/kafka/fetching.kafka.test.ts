@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { silent } from '../../log.ts';
 import {
   freshTopic,
@@ -8,6 +8,7 @@ import {
   to,
 } from '../../tests/conformance/broker-under-test.ts';
 import { noise } from '../../tests/noise.ts';
+import { describeWhere } from '../../tests/support/describe-where.ts';
 import { whyNoKafka } from '../../tests/support/kafka-distribution.ts';
 import { startKafka, type TestKafka } from '../../tests/support/kafka.ts';
 import { Wake } from '../wake.ts';
@@ -19,7 +20,7 @@ import { openKafka } from './kafka.ts';
 const reason = whyNoKafka();
 const MIB = 1024 * 1024;
 
-describe.skipIf(reason !== null)(`reading ahead (${reason ?? 'on a real cluster'})`, () => {
+describeWhere(reason, 'reading ahead (on a real cluster)', () => {
   let kafka: TestKafka;
   beforeAll(async () => {
     kafka = await startKafka({ nodes: 2 });

@@ -1,19 +1,24 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 import { silent } from '../../log.ts';
 import { brokerConformance } from '../../tests/conformance/broker.ts';
 import { CRASH_NAME } from '../../tests/conformance/broker-crash.ts';
 import type { BrokerUnderTest } from '../../tests/conformance/broker-under-test.ts';
 import { startKafka, type TestKafka } from '../../tests/support/kafka.ts';
-import { kafkaVersions, whyNoKafka } from '../../tests/support/kafka-distribution.ts';
+import { describeWhere } from '../../tests/support/describe-where.ts';
+import {
+  type KafkaVersion,
+  kafkaVersions,
+  whyNoKafka,
+} from '../../tests/support/kafka-distribution.ts';
 import { openKafka } from './kafka.ts';
 
 const writer = join(import.meta.dirname, '../../tests/conformance/kafka-writer.ts');
 const reason = whyNoKafka();
 const RECORD_BYTES_MAX = 20 * 1024 * 1024;
 
-describe.skipIf(reason !== null).each(kafkaVersions)('Apache Kafka %s', (version) => {
+const conformance = (version: KafkaVersion) => (): void => {
   let kafka: TestKafka;
   beforeAll(async () => {
     kafka = await startKafka({ version });
@@ -47,4 +52,8 @@ describe.skipIf(reason !== null).each(kafkaVersions)('Apache Kafka %s', (version
     open,
     cannot: { maintain: 'a cluster forgets and compacts in its own time' },
   });
-});
+};
+
+for (const version of kafkaVersions) {
+  describeWhere(reason, `Apache Kafka ${version}`, conformance(version));
+}

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type * as KafkaJs from 'kafkajs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { silent } from '../../log.ts';
 import {
   freshTopic,
@@ -12,6 +12,7 @@ import {
   to,
   values,
 } from '../../tests/conformance/broker-under-test.ts';
+import { describeWhere } from '../../tests/support/describe-where.ts';
 import { whyNoKafka } from '../../tests/support/kafka-distribution.ts';
 import { OpenTransaction } from '../../tests/support/kafka-transaction.ts';
 import { startKafka, type TestKafka } from '../../tests/support/kafka.ts';
@@ -21,7 +22,7 @@ import { openKafka } from './kafka.ts';
 
 const reason = whyNoKafka();
 
-describe.skipIf(reason !== null)(`what was undone (${reason ?? 'on a real cluster'})`, () => {
+describeWhere(reason, 'what was undone (on a real cluster)', () => {
   let kafka: TestKafka;
   let cluster: Cluster;
   let broker: Broker;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { silent } from '../../log.ts';
 import {
   freshTopic,
@@ -12,6 +12,7 @@ import {
   values,
 } from '../../tests/conformance/broker-under-test.ts';
 import { type Certificates, certificates } from '../../tests/support/certificates.ts';
+import { describeWhere } from '../../tests/support/describe-where.ts';
 import { whyNoKafka } from '../../tests/support/kafka-distribution.ts';
 import { startKafka, type TestKafka } from '../../tests/support/kafka.ts';
 import { setScramPassword } from '../../tests/support/scram-user.ts';
@@ -24,7 +25,7 @@ const PLAIN = 'org.apache.kafka.common.security.plain.PlainLoginModule';
 const SCRAM = 'org.apache.kafka.common.security.scram.ScramLoginModule';
 const BEARER = 'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule';
 
-describe.skipIf(reason !== null)(`security (${reason ?? 'on a real cluster'})`, () => {
+describeWhere(reason, 'security (on a real cluster)', () => {
   let signed: Certificates;
   let files: Certificates['files'];
   let kafka: TestKafka;

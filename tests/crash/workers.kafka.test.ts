@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CopyWorkers } from '../support/copy-workers.ts';
+import { describeWhere } from '../support/describe-where.ts';
 import { whyNoKafka } from '../support/kafka-distribution.ts';
 import { startKafka, type TestKafka } from '../support/kafka.ts';
 
@@ -11,7 +12,7 @@ const STALL_MS = 6_000;
 
 const any = (count: number): number => Math.floor(Math.random() * count);
 
-describe.skipIf(reason !== null)(`workers of one group (${reason ?? 'one node'})`, () => {
+describeWhere(reason, 'workers of one group (one node)', () => {
   let kafka: TestKafka;
   beforeAll(async () => {
     kafka = await startKafka();
@@ -35,7 +36,7 @@ describe.skipIf(reason !== null)(`workers of one group (${reason ?? 'one node'})
   );
 });
 
-describe.skipIf(reason !== null)(`workers of one group (${reason ?? 'three nodes'})`, () => {
+describeWhere(reason, 'workers of one group (three nodes)', () => {
   let kafka: TestKafka;
   beforeAll(async () => {
     kafka = await startKafka({ nodes: 3 });
